@@ -1,0 +1,33 @@
+"""The `freshet` command: one module of `freshet/commands/` a verb, joined here."""
+
+import sys
+
+import typer
+
+from freshet.commands import stack
+from freshet.console import err
+from freshet.errors import FreshetError
+
+app = typer.Typer(
+    name="freshet",
+    help="Feast's stream features on Flink, a score for every event, top-N lists fresh in Redis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("up")(stack.up)
+app.command("down")(stack.down)
+app.command("status")(stack.status)
+
+
+def main() -> None:
+    """Run the command line; an error that a user can mend is one sentence and exit code 1."""
+    try:
+        app()
+    except FreshetError as error:
+        err.print(f"freshet: {error}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("freshet: stopped.")
+        sys.exit(130)

@@ -1,0 +1,106 @@
+"""Which items are worth a score: those bought after the user's recent items, topped up with popular ones.
+
+Everything here runs for every event of the stream job, so it is a few numpy calls over a table made in training.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SOURCES = ("co-visit", "popular")
+"""Names of the candidate sources; `Candidates.sources` holds positions in it."""
+
+CO_VISIT, POPULAR = range(len(SOURCES))
+
+POPULAR_SHARE = 0.4
+"""Part of the candidates that is kept for popular items: co-visits alone find fewer of the items bought next."""
+
+
+@dataclass(frozen=True, eq=False)
+class CovisitTable:
+    """For each item the items that most often follow it, best first.
+
+    Attributes:
+        neighbours: int32 [V + 1, K], item indices; 0 where an item has fewer than K neighbours, and all of row 0.
+        scores: float32 [V + 1, K], above 0 where there is a neighbour and 0 where there is none.
+    """
+
+    neighbours: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+    @property
+    def size(self) -> int:
+        """One more than the highest item index."""
+        return len(self.neighbours)
+
+
+class Candidates(NamedTuple):
+    """Candidates of one user: co-visits by falling score (then by index), then popular items by rank.
+
+    Attributes:
+        indices: int64 [n], item indices, none twice, none of them among the recent items.
+        sources: uint8 [n], positions in `SOURCES`.
+        scores: float32 [n], the sum of the co-visit scores; 0 for popular items.
+    """
+
+    indices: NDArray[np.int64]
+    sources: NDArray[np.uint8]
+    scores: NDArray[np.float32]
+
+
+def covisit_scores(recent_items: NDArray[np.int64], table: CovisitTable) -> NDArray[np.float64]:
+    """Return the co-visit score of every item, float64 [V + 1]; 0 for the recent items themselves.
+
+    Args:
+        recent_items: int64 [n], item indices; 0 stands for nothing, and an item that comes twice counts twice.
+        table: the neighbours.
+    """
+    neighbours, scores = table.neighbours[recent_items], table.scores[recent_items]
+    totals = np.bincount(neighbours.ravel(), scores.ravel(), minlength=table.size)
+    totals[recent_items] = 0.0
+    totals[0] = 0.0
+    return totals
+
+
+def candidates(
+    recent_items: NDArray[np.int64], table: CovisitTable, popular: NDArray[np.int64], k: int
+) -> Candidates:
+    """Return up to k candidates of one user.
+
+    Args:
+        recent_items: int64 [n], item indices, 0 for nothing; these are never candidates.
+        table: the neighbours of every item.
+        popular: int64 [m], item indices, the most popular first, none twice. Its first k + n items are looked at
+            beyond those that are co-visits too.
+        k: how many to return; fewer come only when the co-visits and the popular items do not suffice.
+    """
+    totals = covisit_scores(recent_items, table)
+    found = np.flatnonzero(totals)
+    best = found[np.argsort(-totals[found], kind="stable")[: k - round(k * POPULAR_SHARE)]]
+    taken = np.zeros(table.size, np.bool_)
+    taken[recent_items] = True
+    taken[best] = True
+    head = popular[: 2 * k + len(recent_items)]
+    fill = head[~taken[head]][: k - len(best)]
+    return _joined(best, fill, totals[best])
+
+
+def _joined(best: NDArray[np.int64], fill: NDArray[np.int64], totals: NDArray[np.float64]) -> Candidates:
+    n = len(best)
+    indices = np.concatenate((best, fill))
+    sources = np.full(len(indices), POPULAR, np.uint8)
+    sources[:n] = CO_VISIT
+    scores = np.zeros(len(indices), np.float32)
+    scores[:n] = totals
+    return Candidates(indices, sources, scores)
+
+
+def padded(rows: list[Candidates], k: int) -> NDArray[np.int64]:
+    """Return the ranker's input `candidates`, int64 [B, k], from B users' candidates; 0 fills up short rows."""
+    batch = np.zeros((len(rows), k), np.int64)
+    for row, found in zip(batch, rows, strict=True):
+        kept = found.indices[:k]
+        row[: len(kept)] = kept
+    return batch

@@ -1,0 +1,106 @@
+"""How well a ranking foresees a visit, and the two simple rankings that a model has to beat."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freshet.models.candidates import CovisitTable, covisit_scores
+from freshet.models.examples import Examples
+
+TOP = 20
+
+Reals = NDArray[np.float64]
+Rank = Callable[[Examples], NDArray[np.floating]]
+"""Scores of the candidates of B users, [B, C]; more is better."""
+
+
+@dataclass
+class Tally:
+    """Sums over visits of what `figures` averages."""
+
+    visits: int = 0
+    hit: float = 0.0
+    ndcg: float = 0.0
+    reciprocal: float = 0.0
+
+    def add(self, scores: Reals, bought: NDArray[np.bool_], to_find: NDArray[np.int64]) -> None:
+        """Count B visits; see `outcomes`."""
+        hit, ndcg, reciprocal = outcomes(scores, bought, to_find)
+        self.visits += len(hit)
+        self.hit += float(hit.sum())
+        self.ndcg += float(ndcg.sum())
+        self.reciprocal += float(reciprocal.sum())
+
+    def figures(self) -> "Figures":
+        """Return the means."""
+        n = max(self.visits, 1)
+        return Figures(self.visits, self.hit / n, self.ndcg / n, self.reciprocal / n)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Means over visits: hit rate and NDCG of the first 20, reciprocal rank of the first item found."""
+
+    visits: int
+    hr_at_20: float = field(metadata={"label": "HR@20"})
+    ndcg_at_20: float = field(metadata={"label": "NDCG@20"})
+    mrr: float = field(metadata={"label": "MRR"})
+
+
+def outcomes(scores: Reals, bought: NDArray[np.bool_], to_find: NDArray[np.int64]) -> tuple[Reals, Reals, Reals]:
+    """Return HR@20, NDCG@20 and reciprocal rank of each visit, three arrays float64 [B].
+
+    Equal scores rank in the order of the candidates. A score of -inf is not in the list at all.
+
+    Args:
+        scores: [B, C].
+        bought: bool [B, C], which candidates were bought.
+        to_find: int64 [B], how many items there were to find, candidates or not: the ideal list has them all.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")
+    found = np.take_along_axis(bought & np.isfinite(scores), order, axis=1)
+    discounts = 1.0 / np.log2(np.arange(2, TOP + 2))
+    ideal = np.cumsum(discounts)[np.minimum(to_find, TOP) - 1]
+    top = found[:, :TOP]
+    gained = top @ discounts[: top.shape[1]]
+    any_found = found.any(axis=1)
+    reciprocal = np.where(any_found, 1.0 / (found.argmax(axis=1) + 1.0), 0.0)
+    return top.any(axis=1).astype(np.float64), gained / ideal, reciprocal
+
+
+def without_recent(scores: NDArray[np.floating], examples: Examples) -> Reals:
+    """Return the scores with -inf for candidates that are among the user's recent items, or padding."""
+    size = 1 + max(int(examples.candidates.max()), int(examples.recent_items.max()))
+    barred = np.zeros((len(examples), size), np.bool_)
+    np.put_along_axis(barred, examples.recent_items, True, axis=1)
+    barred[:, 0] = True
+    return np.where(np.take_along_axis(barred, examples.candidates, axis=1), -np.inf, scores)
+
+
+def evaluate(batches: Iterable[Examples], rankings: Mapping[str, Rank]) -> dict[str, Figures]:
+    """Return the figures of each ranking over the same examples."""
+    tallies = {name: Tally() for name in rankings}
+    for examples in batches:
+        for name, rank in rankings.items():
+            scores = without_recent(rank(examples), examples)
+            tallies[name].add(scores, examples.bought, examples.to_find)
+    return {name: tally.figures() for name, tally in tallies.items()}
+
+
+def by_popularity(examples: Examples) -> Reals:
+    """Rank by baskets of the training window: item indices are given in that order."""
+    return -examples.candidates.astype(np.float64)
+
+
+def by_covisits(table: CovisitTable) -> Rank:
+    """Rank by the co-visit score, and by popularity where it is equal or there is none."""
+
+    def rank(examples: Examples) -> Reals:
+        totals = np.stack([covisit_scores(recent, table) for recent in examples.recent_items])
+        scores = np.take_along_axis(totals, examples.candidates, axis=1)
+        # Far below any co-visit score, so that it only parts equals.
+        return np.asarray(scores - 1e-12 * examples.candidates)
+
+    return rank
