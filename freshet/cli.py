@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from freshet.commands import stack
+from freshet.commands import features, replay, schemas, stack, submit
 from freshet.console import err
 from freshet.errors import FreshetError
 
@@ -19,6 +19,10 @@ app = typer.Typer(
 app.command("up")(stack.up)
 app.command("down")(stack.down)
 app.command("status")(stack.status)
+app.command("submit")(submit.submit)
+app.add_typer(schemas.app, name="schemas")
+app.add_typer(features.app, name="features")
+app.command("replay")(replay.replay)
 
 
 def main() -> None:

@@ -118,7 +118,7 @@ def servers(settings: Settings) -> list[str]:
 
 def kafka_down(settings: Settings, error: Exception) -> FreshetError:
     """Say in one sentence that the broker cannot be used, and what to do."""
-    reason = str(error).strip().rstrip(".") or type(error).__name__
+    reason = str(error.args[0]).strip().rstrip(".") if error.args else type(error).__name__
     return FreshetError(
         f"Kafka at {settings.kafka.bootstrap_servers} does not answer ({reason}); start it with `freshet up` or set "
         "FRESHET_KAFKA__BOOTSTRAP_SERVERS."

@@ -1,6 +1,7 @@
 """A small client of the Confluent schema-registry API: look up, register, check."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ from freshet.errors import FreshetError
 
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
+NO_REASON = "the registry calls it incompatible and gives no reason"
+JAVA_CLASS = re.compile(r"^(?:[a-z]\w*\.)+\w+: ")  # Apicurio begins its reasons with the exception's class
 
 
 class RegistryUnreachable(FreshetError):
@@ -67,15 +70,34 @@ class Registry:
         except SchemaNotFound:
             return []
 
+    def version(self, subject: str, number: int) -> str:
+        """Return the text of one version of a subject.
+
+        Raises:
+            SchemaNotFound: there is no such version.
+            RegistryUnreachable: no answer.
+        """
+        return str(self._call("GET", f"/subjects/{subject}/versions/{number}")["schema"])
+
+    def rule(self, subject: str) -> str | None:
+        """Return the compatibility rule that was set for the subject; None when the registry's own default holds."""
+        try:
+            return str(self._call("GET", f"/config/{subject}")["compatibilityLevel"])
+        except SchemaNotFound:
+            return None
+
     def problems(self, subject: str, schema: str) -> list[str]:
-        """Return the registry's reasons against adding this schema; none when it may follow."""
+        """Return the registry's reasons against adding this schema; none when its rule for the subject allows it.
+
+        Some registries (Apicurio) only say no; `freshet.schemas.compatibility` can say why.
+        """
         if not self.versions(subject):
             return []
         path = f"/compatibility/subjects/{subject}/versions?verbose=true"
         answer = self._call("POST", path, {"schema": schema})
         if answer["is_compatible"]:
             return []
-        return [str(message) for message in answer.get("messages") or ["incompatible; the registry gave no reason"]]
+        return [str(message) for message in answer.get("messages") or [NO_REASON]]
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         content = json.dumps(body).encode() if body is not None else None
@@ -84,7 +106,7 @@ class Registry:
                 headers = {"Content-Type": CONTENT_TYPE, "Accept": CONTENT_TYPE}
                 response = client.request(method, self.url + path, content=content, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            text = f"The schema registry at {self.url} does not answer ({error or type(error).__name__})"
+            text = f"The schema registry at {self.url} does not answer ({str(error) or type(error).__name__})"
             raise RegistryUnreachable(f"{text}; start it with `freshet up` or set FRESHET_REGISTRY__URL.") from None
         return self._answer(response)
 
@@ -104,4 +126,6 @@ def _reason(response: httpx.Response) -> str:
         body = response.json()
     except ValueError:
         return response.text[:300]
-    return str(body.get("message") or body.get("detail") or body)
+    if not isinstance(body, dict):
+        return str(body)[:300]
+    return JAVA_CLASS.sub("", str(body.get("message") or body.get("detail") or body))

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from freshet.udfs import rejections
@@ -48,7 +47,7 @@ def validate(record: Record, now_ms: int) -> None:
     """
     _check_ids(record)
     _check_type(record)
-    _check_time(to_ms(record["event_time"]), now_ms)
+    _check_time(record["event_time"], now_ms)
     _check_value(record["event_type"], record["value"])
     _check_context(record["context"])
 
@@ -115,8 +114,3 @@ def clean(record: Record, subject: str, place: Place, at: Position) -> Record:
         "source_offset": at.offset,
         "context": {key: value for key, value in record["context"].items() if key.lower() not in PERSONAL},
     }
-
-
-def to_ms(time: datetime | int) -> int:
-    """Return milliseconds since the epoch of what Avro gave for a timestamp."""
-    return time if isinstance(time, int) else int(time.timestamp() * 1000 + 0.5)

@@ -18,7 +18,7 @@ from freshet.replay import journey
 from freshet.replay.pace import Pace, milliseconds, shift_to
 from freshet.replay.produce import EventProducer
 from freshet.replay.sessions import Sessions, next_midnight
-from freshet.replay.tastes import estimate
+from freshet.replay.tastes import Tastes, estimate
 from freshet.schemas.avro import Record
 from freshet.schemas.topics import CATALOG, INTERACTIONS
 from freshet.settings import load_settings
@@ -149,13 +149,18 @@ def synthetic_plan(seed: int, users: int | None, count: int, since_ms: int | Non
 
     To know by how much to shift, the sessions are made twice: faster than keeping them.
     """
-    lines = journey.purchases()
-    start_ms = next_midnight(lines["event_time"]) if since_ms is None else since_ms
-    tastes = estimate(lines, journey.products())
+    tastes, end_ms = shop()
+    start_ms = end_ms if since_ms is None else since_ms
     sessions = Sessions(tastes, users or len(tastes.households), start_ms, seed)
     times = [record["event_time"] for record in islice(sessions.events(), count)]
     shift_ms = shift_to(now_ms(), times[-1]) if shift_to_now else 0
     return Plan(count, times[0] + shift_ms, times[-1] + shift_ms, shifted(islice(sessions.events(), count), shift_ms))
+
+
+def shop() -> tuple[Tastes, int]:
+    """Return what the real households like, and the midnight at which their purchases end."""
+    lines = journey.purchases()
+    return estimate(lines, journey.products()), next_midnight(lines["event_time"])
 
 
 def shifted(records: Iterator[Record], shift_ms: int) -> Iterator[Record]:
@@ -176,6 +181,7 @@ def send(producer: EventProducer, plan: Plan, pace: Pace, *, catalog: bool, quie
     if catalog:
         with progress("catalogue", CATALOG_SIZE, quiet) as bar:
             items = producer.produce(journey.catalogue(), CATALOG, on_progress=bar)
+    producer.ready(INTERACTIONS)
     start = time.monotonic()
     with progress("events", plan.count, quiet) as bar:
         sent = producer.produce(plan.records, INTERACTIONS, pace=pace, on_progress=bar)
@@ -214,5 +220,6 @@ def tell(report: dict[str, Any], as_json: bool) -> None:
         print_json(report)
         return
     kind = "synthetic events" if report["synthetic"] else "purchases"
-    say(f"Sent {report['events']:,} {kind} of {report['first_event_time']} to {report['last_event_time']}")
-    say(f"and {report['catalog']:,} catalogue items, at {report['events_per_second']:,.0f} events a second.")
+    items = f"{report['catalog']:,} catalogue items and " if report["catalog"] else ""
+    times = f"{report['first_event_time']} to {report['last_event_time']}"
+    say(f"Sent {items}{report['events']:,} {kind} of {times}: {report['events_per_second']:,.0f} events a second.")

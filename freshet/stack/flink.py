@@ -20,7 +20,8 @@ from freshet.errors import FreshetError
 from freshet.settings import Local, Settings
 from freshet.stack.home import Home, shipped_conf
 from freshet.stack.java import Java
-from freshet.stack.part import Part
+from freshet.stack.kernel import kernel_jar
+from freshet.stack.part import Kit, Part
 from freshet.stack.ports import HOST
 from freshet.stack.process import Record
 
@@ -60,7 +61,8 @@ class Flink:
             for folder in (self.conf, self.lib, *self.state_folders().values()):
                 folder.mkdir(parents=True, exist_ok=True)
             self._write_conf(java)
-            link_jars(self.lib, [*distribution_jars(), *connectors])
+            kernel = kernel_jar(self.home.flink / "kernel", distribution_jars(), java)
+            link_jars(self.lib, [*distribution_jars(), *connectors, kernel])
 
     def _refuse_spaces(self) -> None:
         for path in (self.home.root, distribution()):
@@ -106,6 +108,8 @@ class Flink:
         own = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         return own | {
             "JAVA_HOME": str(java.home),
+            # Thread mode embeds Python in the JVM, which finds its packages by the `python3` that PATH names first.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "FLINK_CONF_DIR": str(self.conf),
             "FLINK_LIB_DIR": str(self.lib),
             "FLINK_LOG_DIR": str(self.home.logs),
@@ -151,23 +155,23 @@ class JobManagerPart(Part):
         """The file that log4j writes."""
         return self.home.logs / f"flink-{IDENT}-{self.service}-0-{HOSTNAME}.log"
 
-    def prepare(self, artefacts: list[Path], java: Java) -> None:
+    def prepare(self, kit: Kit) -> None:
         """Write the cluster's configuration."""
-        self.flink.prepare(artefacts, java)
+        self.flink.prepare(list(kit.artefacts), kit.java)
         # The script numbers its log file by the processes that its own note still finds alive, or believes to.
         (self.home.run / "flink" / f"flink-{IDENT}-{self.service}.pid").unlink(missing_ok=True)
 
-    def command(self, tag: str, java: Java) -> list[str]:
+    def command(self, kit: Kit) -> list[str]:
         """Return the command line; the script replaces itself by the JVM."""
-        return ["bash", str(distribution() / "bin" / self.script), "start-foreground", *self.arguments(tag)]
+        return ["bash", str(distribution() / "bin" / self.script), "start-foreground", *self.arguments(kit)]
 
-    def arguments(self, tag: str) -> list[str]:
+    def arguments(self, kit: Kit) -> list[str]:
         """Return what its script is told besides the configuration."""
         return []
 
-    def environment(self, java: Java) -> dict[str, str]:
+    def environment(self, kit: Kit) -> dict[str, str]:
         """Return the cluster's environment."""
-        return self.flink.environment(java)
+        return self.flink.environment(kit.java)
 
     def is_healthy(self, record: Record) -> bool:
         """Ask for the overview."""
@@ -202,9 +206,9 @@ class TaskManagerPart(JobManagerPart):
         """Where the JobManager finds it."""
         return f"{HOST}:{self.ports[0]}"
 
-    def arguments(self, tag: str) -> list[str]:
+    def arguments(self, kit: Kit) -> list[str]:
         """Name this very process: the JobManager lists a killed one for some seconds more."""
-        return ["-D", f"taskmanager.resource-id={tag}"]
+        return ["-D", f"taskmanager.resource-id={kit.tag}"]
 
     def is_healthy(self, record: Record) -> bool:
         """Look for this very process, with its slots, among the TaskManagers that the JobManager lists."""

@@ -10,10 +10,12 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from freshet.errors import FreshetError
@@ -45,6 +47,7 @@ ROOTS = (
     Root("registry", "io.apicurio:apicurio-registry-app:tar.gz:all:3.3.3"),
     Root("flink", "org.apache.flink:flink-sql-connector-kafka:jar:5.0.0-2.2"),
     Root("flink", "org.apache.flink:flink-sql-avro-confluent-registry:jar:2.3.0"),
+    Root("compiler", "org.eclipse.jdt:ecj:jar:3.43.0"),
 )
 
 
@@ -88,14 +91,8 @@ def fetch(jars: Iterable[Jar], progress: Progress | None = None) -> list[Path]:
     jars = list(jars)
     context = maven()
     tally = Tally(sum(jar.size for jar in jars), progress)
-
-    def one(jar: Jar) -> Path:
-        path = fetch_one(jar, context)
-        tally.add(jar.size)
-        return path
-
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return list(pool.map(one, jars))
+        return list(pool.map(lambda jar: fetch_one(jar, context, tally), jars))
 
 
 class Tally:
@@ -105,58 +102,80 @@ class Tally:
         self.total = total
         self.done = 0
         self.progress = progress
+        self._lock = Lock()
 
     def add(self, size: int) -> None:
-        """Count a file in."""
-        self.done += size
-        if self.progress:
-            self.progress(self.done, self.total)
+        """Count some bytes in."""
+        with self._lock:
+            self.done += size
+            if self.progress:
+                self.progress(self.done, self.total)
+
+    @contextmanager
+    def file(self, size: int) -> Iterator[Callable[[int], None]]:
+        """Count a file in: as it grows, if the caller tells, and what is left of it at the end."""
+        left = size
+
+        def grow(by: int) -> None:
+            nonlocal left
+            left -= by
+            self.add(by)
+
+        yield grow
+        self.add(left)
 
 
-def fetch_one(jar: Jar, context: "MavenContext") -> Path:
+def fetch_one(jar: Jar, context: "MavenContext", tally: Tally) -> Path:
     """Return the checked local path of one file."""
     target = artifact_of(jar.coordinate, context).cached_path
     assert target is not None  # maven() always has a local repository
-    if not target.exists():
-        download(jar, context, target)
-    elif digest(target) != jar.sha256:
-        raise FreshetError(f"{target} is not the file that jars.lock names (SHA-256 differs); delete it and try again.")
+    with tally.file(jar.size) as grow:
+        if not target.exists():
+            download(jar, context.repo_cache, target, grow)
+        elif digest(target) != jar.sha256:
+            raise FreshetError(
+                f"{target} is not the file that jars.lock names (SHA-256 differs); delete it and try again."
+            )
     return target
 
 
-def download(jar: Jar, context: "MavenContext", target: Path) -> None:
-    """Fetch a file beside its place and move it there once it is whole and known.
-
-    The resolver writes straight to its repository, so an interrupted download would stay there as half a file.
-    """
+def download(jar: Jar, repository: Path, target: Path, grow: Callable[[int], None]) -> None:
+    """Fetch one file into the local repository, and say in one sentence why that is not possible."""
     import requests
 
     try:
-        context.repo_cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".freshet-", dir=context.repo_cache) as folder:
-            found = artifact_of(jar.coordinate, maven(Path(folder))).resolve()
-            if digest(found) != jar.sha256:
-                raise FreshetError(
-                    f"{jar.coordinate} came with a SHA-256 that jars.lock does not name; "
-                    "check the Maven repository or mirror that it came from."
-                )
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(found, target)
+        place(jar, repository, target, grow)
     except requests.RequestException:
         raise FreshetError(
             f"{jar.coordinate} cannot be fetched; connect to a network, or copy a filled Maven repository to "
-            f"{context.repo_cache}."
+            f"{repository}."
         ) from None
     except RuntimeError:
         raise FreshetError(f"No Maven repository has {jar.coordinate}; check the mirror that jgo is set to.") from None
     except OSError as error:
         raise FreshetError(
-            f"The Maven repository {context.repo_cache} cannot be written ({error.strerror}); set M2_REPO to a folder "
-            "that can."
+            f"The Maven repository {repository} cannot be written ({error.strerror}); set M2_REPO to a folder that can."
         ) from None
 
 
-def maven(repository: Path | None = None) -> "MavenContext":
+def place(jar: Jar, repository: Path, target: Path, grow: Callable[[int], None]) -> None:
+    """Fetch a file beside its place and move it there once it is whole and known.
+
+    The resolver writes straight to its repository, so an interrupted download would stay there as half a file.
+    """
+    repository.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".freshet-", dir=repository) as folder:
+        found = artifact_of(jar.coordinate, maven(Path(folder), grow)).resolve()
+        if digest(found) != jar.sha256:
+            raise FreshetError(
+                f"{jar.coordinate} came with a SHA-256 that jars.lock does not name; "
+                "check the Maven repository or mirror that it came from."
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(found, target)
+
+
+def maven(repository: Path | None = None, grow: Callable[[int], None] | None = None) -> "MavenContext":
     """Return jgo's view of the local repository and the remote ones, with its pure-Python resolver."""
     from jgo.config import GlobalSettings
     from jgo.constants import MAVEN_CENTRAL_URL
@@ -164,7 +183,7 @@ def maven(repository: Path | None = None) -> "MavenContext":
 
     settings = GlobalSettings.load()
     return MavenContext(
-        resolver=PythonResolver(),
+        resolver=PythonResolver(progress_callback=(lambda name, size: nullcontext(grow)) if grow else None),
         repo_cache=repository or settings.repo_cache,
         remote_repos={"central": MAVEN_CENTRAL_URL} | settings.repositories,
         timeout=TIMEOUT_S,
@@ -236,7 +255,9 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def main() -> None:
     """Maintain the lock from a shell."""
-    parser = argparse.ArgumentParser(prog="python -m freshet.stack.jars", description="Fetch or lock the Java artefacts.")
+    parser = argparse.ArgumentParser(
+        prog="python -m freshet.stack.jars", description="Fetch or lock the Java artefacts."
+    )
     parser.add_argument("--lock", action="store_true", help="resolve afresh and rewrite flink-conf/jars.lock")
     lock = parser.parse_args().lock
     count = len(write_lock(lock_file())) if lock else len(fetch(locked()))

@@ -6,8 +6,7 @@ from typing import ClassVar
 from uuid import uuid4
 
 from freshet.errors import FreshetError
-from freshet.stack.java import Java
-from freshet.stack.part import Part
+from freshet.stack.part import Kit, Part
 from freshet.stack.ports import HOST, is_open
 from freshet.stack.process import Record
 
@@ -62,7 +61,6 @@ class KafkaPart(Part):
 
     name: ClassVar[str] = "kafka"
     group: ClassVar[str | None] = "kafka"
-    _jars: list[Path]
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -80,20 +78,19 @@ class KafkaPart(Part):
         """The folder of the generated configuration."""
         return self.home.root / "kafka"
 
-    def prepare(self, artefacts: list[Path], java: Java) -> None:
+    def prepare(self, kit: Kit) -> None:
         """Write the configuration, and format the data folder the first time."""
-        self._jars = artefacts
         self.conf.mkdir(exist_ok=True)
         broker, controller = self.ports
         text = PROPERTIES.format(host=HOST, broker=broker, controller=controller, data=self.data)
         self._properties.write_text(text, encoding="utf-8")
         self._log4j.write_text(LOG4J, encoding="utf-8")
         if not (self.data / "meta.properties").exists():
-            self._format(java)
+            self._format(kit)
 
-    def _format(self, java: Java) -> None:
+    def _format(self, kit: Kit) -> None:
         arguments = ["format", "--cluster-id", uuid4().hex[:22], "--config", str(self._properties)]
-        command = [*self._java(java), "-Xmx128m", "kafka.tools.StorageTool", *arguments]
+        command = [*self._java(kit), "-Xmx128m", "kafka.tools.StorageTool", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             self.output.write_text(done.stdout + done.stderr, encoding="utf-8")
@@ -107,15 +104,15 @@ class KafkaPart(Part):
     def _log4j(self) -> Path:
         return self.conf / "log4j2.properties"
 
-    def _java(self, java: Java) -> list[str]:
-        class_path = ":".join(str(jar) for jar in self._jars)
-        return [java.executable, f"-Dlog4j2.configurationFile={self._log4j}", "-cp", class_path]
+    def _java(self, kit: Kit) -> list[str]:
+        class_path = ":".join(str(jar) for jar in kit.artefacts)
+        return [kit.java.executable, f"-Dlog4j2.configurationFile={self._log4j}", "-cp", class_path]
 
-    def command(self, tag: str, java: Java) -> list[str]:
+    def command(self, kit: Kit) -> list[str]:
         """Return the broker's command line; its collector settings are those of Kafka's own scripts."""
         memory = ["-Xms128m", "-Xmx512m", "-XX:MaxMetaspaceSize=128m"]
         collector = ["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"]
-        return [*self._java(java), *memory, *collector, "-Djava.awt.headless=true", "kafka.Kafka", str(self._properties)]
+        return [*self._java(kit), *memory, *collector, "-Djava.awt.headless=true", "kafka.Kafka", str(self._properties)]
 
     def is_healthy(self, record: Record) -> bool:
         """Ask for the cluster's metadata."""

@@ -1,4 +1,4 @@
-"""What a part that did not start had to say."""
+"""What a part that did not start had to say, and where."""
 
 import re
 from pathlib import Path
@@ -10,15 +10,19 @@ TAIL_BYTES = 65536
 LINES = 3
 LINE_LENGTH = 300
 
-TELLING = re.compile(r"\b(ERROR|FATAL|Caused by|[Cc]ould not|[Uu]nable|[Ff]ailed|refused|denied|\w*Exception|\w*Error)\b")
+TELLING = re.compile(r"\b(ERROR|FATAL|SEVERE|Caused by|\w*Exception|\w*Error|Could not|Failed|Unable|refused)\b")
 
 
 def last_words(part: Part, record: Record) -> str:
-    """Return the last lines of a part's files that speak of an error, each on an indented line of its own."""
-    files = dict.fromkeys([part.output, part.log])
-    lines = [line for file in files for line in fresh_lines(file, record)]
-    telling = [line for line in lines if TELLING.search(line)] or lines
-    return "".join(f"\n  {line[:LINE_LENGTH]}" for line in telling[-LINES:])
+    """Return which file to read, and its last lines that speak of an error, each indented on a line of its own.
+
+    Standard output comes first: a JVM that never got as far as its own log file complains there.
+    """
+    said = {file: fresh_lines(file, record) for file in dict.fromkeys([part.output, part.log])}
+    telling = {file: [line for line in lines if TELLING.search(line)] for file, lines in said.items()}
+    file = next((file for file in said if telling[file]), part.log)
+    lines = telling[file] or said[file]
+    return f"read {file}" + "".join(f"\n  {line[:LINE_LENGTH]}" for line in lines[-LINES:])
 
 
 def fresh_lines(file: Path, record: Record) -> list[str]:

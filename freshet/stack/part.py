@@ -2,6 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +11,17 @@ from freshet.stack.home import Home
 from freshet.stack.java import Java
 from freshet.stack.ports import HOST
 from freshet.stack.process import Record
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What a part is given to start with."""
+
+    java: Java
+    artefacts: tuple[Path, ...]
+    """The files of its group in `jars.lock`."""
+    tag: str
+    """A name that no other start of the part has."""
 
 
 class Part(ABC):
@@ -33,18 +45,18 @@ class Part(ABC):
         """The loopback ports that it listens on, the one that clients use first."""
 
     @abstractmethod
-    def prepare(self, artefacts: list[Path], java: Java) -> None:
+    def prepare(self, kit: Kit) -> None:
         """Write what it needs to start; safe to repeat."""
 
     @abstractmethod
-    def command(self, tag: str, java: Java) -> list[str]:
+    def command(self, kit: Kit) -> list[str]:
         """Return the command line that runs it in the foreground."""
 
     @abstractmethod
     def is_healthy(self, record: Record) -> bool:
         """Ask it, once and briefly, for something that only a working one can answer."""
 
-    def environment(self, java: Java) -> dict[str, str]:
+    def environment(self, kit: Kit) -> dict[str, str]:
         """Return its environment."""
         return dict(os.environ)
 

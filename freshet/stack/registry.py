@@ -5,8 +5,7 @@ from typing import ClassVar
 
 from freshet.errors import FreshetError
 from freshet.stack.jars import unpack
-from freshet.stack.java import Java
-from freshet.stack.part import Part
+from freshet.stack.part import Kit, Part
 from freshet.stack.ports import HOST
 from freshet.stack.process import Record
 
@@ -17,7 +16,6 @@ class RegistryPart(Part):
     name: ClassVar[str] = "registry"
     after: ClassVar[tuple[str, ...]] = ("kafka",)
     group: ClassVar[str | None] = "registry"
-    _folder: Path
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -29,27 +27,30 @@ class RegistryPart(Part):
         """The base URL of its Confluent API."""
         return f"http://{HOST}:{self.ports[0]}/apis/ccompat/v7"
 
-    def prepare(self, artefacts: list[Path], java: Java) -> None:
+    def prepare(self, kit: Kit) -> None:
         """Unpack it, once for each version."""
-        (archive,) = artefacts
+        (archive,) = kit.artefacts
         (self.home.data / "registry").mkdir(exist_ok=True)
-        self._folder = self.home.dist / archive.name.removesuffix(".tar.gz")
         try:
-            unpack(archive, self._folder)
+            unpack(archive, self._folder(kit))
         except OSError as error:
             raise FreshetError(f"{archive.name} cannot be unpacked in {self.home.dist}: {error.strerror}.") from None
 
-    def command(self, tag: str, java: Java) -> list[str]:
+    def _folder(self, kit: Kit) -> Path:
+        (archive,) = kit.artefacts
+        return self.home.dist / archive.name.removesuffix(".tar.gz")
+
+    def command(self, kit: Kit) -> list[str]:
         """Return its command line: a small heap, the cheap collector, and only the compiler that saves time at start."""
         options = ["-Xms64m", "-Xmx256m", "-XX:MaxMetaspaceSize=192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        return [java.executable, *options, "-jar", str(self._folder / "quarkus-run.jar")]
+        return [kit.java.executable, *options, "-jar", str(self._folder(kit) / "quarkus-run.jar")]
 
-    def environment(self, java: Java) -> dict[str, str]:
+    def environment(self, kit: Kit) -> dict[str, str]:
         """Return its environment, where Quarkus reads its settings.
 
         Its second port, for management, is one that nobody needs: 0 lets the system pick a free one.
         """
-        return super().environment(java) | {
+        return super().environment(kit) | {
             "QUARKUS_HTTP_HOST": HOST,
             "QUARKUS_HTTP_PORT": str(self.ports[0]),
             "QUARKUS_MANAGEMENT_HOST": HOST,

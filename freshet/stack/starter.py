@@ -1,6 +1,5 @@
 """How the parts of the stack are brought up: what is missing at once, in parallel, and not before what it needs."""
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -11,7 +10,7 @@ from freshet.errors import FreshetError
 from freshet.stack import jars, ports, process
 from freshet.stack.java import find_java
 from freshet.stack.last_words import last_words
-from freshet.stack.part import Part
+from freshet.stack.part import Kit, Part
 
 Report = Callable[[str, str], None]
 """Called with the name of a part and a few words on what happens to it."""
@@ -52,7 +51,7 @@ class Starter:
             self.artefacts.setdefault(jar.group, []).append(path)
 
     def _progress(self, done: int, total: int) -> None:
-        state = "ready" if done == total else "fetching"
+        state = "ready" if done >= total else "fetching"
         self.report("artefacts", f"{state}, {done // MIB} of {total // MIB} MiB")
 
     def _start_together(self, parts: list[Part]) -> None:
@@ -68,8 +67,8 @@ class Starter:
         raise_first(tasks.values())
 
     def _start_after(self, before: list[Future[None]], part: Part) -> None:
-        if before:
-            self.report(part.name, f"waits for {', '.join(part.after)}")
+        if not all(task.done() for task in before):
+            self.report(part.name, f"waits for {' and '.join(part.after)}")
         if any(task.exception() for task in before):
             raise GivenUpError
         self._start_one(part)
@@ -87,12 +86,12 @@ class Starter:
         self.report(part.name, f"running at {part.address}")
 
     def _launch(self, part: Part) -> process.Record:
-        part.prepare(self.artefacts.get(part.group or "", []), self.java)
+        kit = Kit(self.java, tuple(self.artefacts.get(part.group or "", [])), f"{part.name}-{process.new_tag()}")
+        part.prepare(kit)
         if part.output.exists():
-            os.replace(part.output, f"{part.output}.1")
-        tag = f"{part.name}-{process.new_tag()}"
-        command, environment = part.command(tag, self.java), part.environment(self.java)
-        record = process.spawn(command, environment, part.output, part.home.root, part.ports[0], tag)
+            part.output.replace(f"{part.output}.1")
+        command = process.Command(part.command(kit), part.environment(kit), part.home.root, part.output)
+        record = process.spawn(command, part.ports[0], kit.tag)
         record.write(part.record_file)
         return record
 
@@ -100,11 +99,10 @@ class Starter:
         deadline = time.monotonic() + part.start_timeout_s
         while not part.is_healthy(record):
             if record.leader() is None:
-                raise FreshetError(f"{part.name} ended while it started; read {part.log}.{last_words(part, record)}")
+                raise FreshetError(f"{part.name} ended while it started; {last_words(part, record)}")
             if time.monotonic() > deadline:
-                seconds = f"{part.start_timeout_s:.0f} s"
                 raise FreshetError(
-                    f"{part.name} does not answer after {seconds}; read {part.log}.{last_words(part, record)}"
+                    f"{part.name} does not answer after {part.start_timeout_s:.0f} s; {last_words(part, record)}"
                 )
             if self.given_up.wait(POLL_S):
                 raise GivenUpError

@@ -63,10 +63,21 @@ def test_a_limit_takes_the_first_events(week: list[dict[str, object]]) -> None:
     assert list(journey.events(journey.purchases(limited))) == week[:100]
 
 
+@pytest.mark.parametrize("limit", [1, 7, 20_000, 10**9])
+def test_a_limit_within_lines_of_one_time_keeps_their_order(year: pd.DataFrame, limit: int) -> None:
+    limited = journey.purchases(Window(A_WEEK_IN.since_ms, limit=limit))
+    whole = year[year["event_time"] >= A_WEEK_IN.since_ms].head(limit).reset_index(drop=True)
+    pd.testing.assert_frame_equal(limited.reset_index(drop=True), whole)
+
+
 def test_a_shift_moves_every_time_alike_and_nothing_else(week: list[dict[str, object]]) -> None:
     shifted = list(journey.events(journey.purchases(A_WEEK_IN), shift_ms=12_345))
     for before, after in zip(week, shifted, strict=True):
         assert after == before | {"event_time": before["event_time"] + 12_345}  # type: ignore[operator]
+
+
+def test_an_empty_window_has_no_events() -> None:
+    assert journey.purchases(Window(since_ms=4_000_000_000_000)).empty
 
 
 def test_the_first_event_is_the_first_line_of_the_data() -> None:
@@ -99,9 +110,13 @@ def test_the_last_event_is_the_newest_purchase(year: pd.DataFrame) -> None:
     assert journey.last_event_ms() == year["event_time"].iloc[-1]
 
 
-def test_the_catalogue_holds_every_product_once_and_fits_the_schema() -> None:
+@pytest.fixture(scope="module")
+def items() -> list[dict[str, object]]:
+    return list(journey.catalogue())
+
+
+def test_the_catalogue_holds_every_product_once_and_fits_the_schema(items: list[dict[str, object]]) -> None:
     encode = Encoder("catalog", 1)
-    items = list(journey.catalogue())
     assert len(items) == len({item["item_id"] for item in items}) == 92_331
     assert all(encode(item) for item in items)
     assert items[0] == {
@@ -118,8 +133,8 @@ def test_the_catalogue_holds_every_product_once_and_fits_the_schema() -> None:
     }
 
 
-def test_missing_parts_of_a_product_are_null() -> None:
-    misc = next(item for item in journey.catalogue() if item["item_id"] == "26081")
+def test_missing_parts_of_a_product_are_null(items: list[dict[str, object]]) -> None:
+    misc = next(item for item in items if item["item_id"] == "26081")
     assert (misc["category"], misc["product_type"], misc["title"]) == (None, None, "Miscellaneous")
     assert misc["attributes"] == {}
 

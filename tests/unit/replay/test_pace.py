@@ -75,7 +75,8 @@ def test_the_shift_puts_the_last_event_just_before_now(now_ms: int, last_ms: int
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("90s", 90_000), ("30m", 1_800_000), ("6h", 21_600_000), (" 14d ", 1_209_600_000), ("2w", 1_209_600_000)]
+    ("text", "expected"),
+    [("90s", 90_000), ("30m", 1_800_000), ("6h", 21_600_000), (" 14d ", 1_209_600_000), ("2w", 1_209_600_000)],
 )
 def test_a_span_is_a_number_and_a_unit(text: str, expected: int) -> None:
     assert milliseconds(text) == expected

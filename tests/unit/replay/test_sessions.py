@@ -18,8 +18,24 @@ Event = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def tastes() -> Tastes:
-    return estimate(journey.purchases(), journey.products())
+def lines() -> pd.DataFrame:
+    return journey.purchases()
+
+
+@pytest.fixture(scope="module")
+def products() -> pd.DataFrame:
+    return journey.products()
+
+
+@pytest.fixture(scope="module")
+def tastes(lines: pd.DataFrame, products: pd.DataFrame) -> Tastes:
+    return estimate(lines, products)
+
+
+@pytest.fixture(scope="module")
+def category(products: pd.DataFrame) -> dict[str, str]:
+    """The category of each item."""
+    return dict(zip(products["product_id"].astype(str), products["product_category"], strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -124,33 +140,32 @@ def test_popularity_falls_off_like_zipf(events: list[Event]) -> None:
     assert -1.2 < slope < -0.4
 
 
-def test_households_look_at_what_they_buy(events: list[Event], tastes: Tastes) -> None:
+def test_households_look_at_what_they_buy(
+    events: list[Event], lines: pd.DataFrame, products: pd.DataFrame, category: dict[str, str]
+) -> None:
     """A user's viewed categories fit the own household's purchases better than those of another one."""
-    bought, category = bought_categories()
-    own, foreign = 0.0, 0.0
+    bought = bought_categories(lines, products)
     users = sorted({event["user_id"] for event in events})
     another = dict(zip(users, users[1:] + users[:1], strict=True))
-    for event in events:
-        if event["event_type"] == "view":
-            own += bought[event["user_id"]].get(category[event["item_id"]], 0.0)
-            foreign += bought[another[event["user_id"]]].get(category[event["item_id"]], 0.0)
+    views = [(event["user_id"], category[event["item_id"]]) for event in events if event["event_type"] == "view"]
+    own = sum(bought[user].get(viewed, 0.0) for user, viewed in views)
+    foreign = sum(bought[another[user]].get(viewed, 0.0) for user, viewed in views)
     assert own > 1.5 * foreign
 
 
-def bought_categories() -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Return each household's shares of categories, and each product's category."""
-    category = {str(product): name for product, name in journey.products()[["product_id", "product_category"]].to_numpy()}
-    lines = journey.purchases()
-    names = lines["product_id"].astype(str).map(category)
-    shares = names.groupby(lines["household_id"].astype(str)).value_counts(normalize=True)
+def bought_categories(lines: pd.DataFrame, products: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return each household's shares of categories."""
+    merged = lines[["household_id", "product_id"]].merge(products[["product_id", "product_category"]], on="product_id")
+    counts = merged.groupby(["household_id", "product_category"]).size().reset_index(name="lines")
     bought: dict[str, dict[str, float]] = defaultdict(dict)
-    for (household, name), share in shares.items():  # type: ignore[misc]
-        bought[household][name] = share
-    return bought, category
+    for household, name, count in counts.to_numpy():
+        bought[str(household)][name] = count
+    return {user: {name: n / sum(of.values()) for name, n in of.items()} for user, of in bought.items()}
 
 
-def test_the_next_item_is_often_of_the_same_category(events: list[Event], by_session: dict[str, list[Event]]) -> None:
-    category = {str(product): name for product, name in journey.products()[["product_id", "product_category"]].to_numpy()}
+def test_the_next_item_is_often_of_the_same_category(
+    by_session: dict[str, list[Event]], category: dict[str, str]
+) -> None:
     views = [[e["item_id"] for e in session if e["event_type"] == "view"] for session in by_session.values()]
     same = [category[one] == category[other] for items in views for one, other in pairwise(items)]
     assert sum(same) / len(same) > 0.7

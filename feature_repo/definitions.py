@@ -1,0 +1,140 @@
+"""The shop's features, as Feast declares them and Flink keeps them fresh.
+
+An `Aggregation` says what is computed: `function` over `column`, in a window of `time_window` that moves by
+`slide_interval`; for `ewma` the `time_window` is the half-life; for the session functions it is the gap that ends a
+session. Tags refine one feature: `<feature>.where` is a condition in SQL, `<feature>.n` a length.
+
+`feast apply` registers this file; `freshet features plan` prints what Flink makes of it.
+"""
+
+from datetime import timedelta
+
+from feast import Entity, Field, FileSource, KafkaSource, StreamFeatureView, ValueType
+from feast.aggregation import Aggregation
+from feast.data_format import AvroFormat
+from feast.types import Array, Float64, Int64, String
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+user = Entity(
+    name="user",
+    join_keys=["subject"],
+    value_type=ValueType.STRING,
+    description="A user, by pseudonym: no feature key holds a user id.",
+)
+item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING, description="An item of the catalogue.")
+category = Entity(
+    name="category",
+    join_keys=["category"],
+    value_type=ValueType.STRING,
+    description="A category, the second level of the catalogue's tree.",
+)
+
+interactions_clean = KafkaSource(
+    name="interactions_clean",
+    kafka_bootstrap_servers="",  # the job takes the broker from its settings; a definition holds no address
+    topic="interactions.clean",
+    timestamp_field="event_time",
+    message_format=AvroFormat(schema_json=""),  # the registry holds it, as interactions.clean-value
+    batch_source=FileSource(
+        name="interactions_clean_archive",
+        path="archive/interactions.clean",
+        timestamp_field="event_time",
+        description="The same events as Parquet files, for training sets.",
+    ),
+    description="Interactions after validation: subject instead of user id, the item's place in the category tree.",
+)
+
+PAGE_VIEWS = "event_type IN ('view', 'click', 'category_view', 'search', 'play')"
+
+user_activity = StreamFeatureView(
+    name="user_activity",
+    entities=[user],
+    ttl=timedelta(days=90),
+    source=interactions_clean,
+    timestamp_field="event_time",
+    schema=[
+        Field(name="subject", dtype=String),
+        Field(name="user_events_count_5m", dtype=Int64, description="events of the last 5 minutes"),
+        Field(name="user_events_count_1h", dtype=Int64, description="events of the last hour"),
+        Field(name="user_events_count_24h", dtype=Int64, description="events of the last day"),
+        Field(name="user_spend_sum_24h", dtype=Float64, description="paid in the last day"),
+        Field(name="user_items_last_20", dtype=Array(String), description="items of the latest 20 events, newest first"),
+        Field(name="user_session_length", dtype=Int64, description="events of the current session"),
+        Field(name="user_session_depth", dtype=Int64, description="pages seen in the current session"),
+        Field(name="user_session_duration", dtype=Float64, description="seconds from its first to its last event"),
+    ],
+    aggregations=[
+        Aggregation(
+            name="user_events_count_5m", function="count", column="event_id", time_window=5 * MINUTE, slide_interval=MINUTE
+        ),
+        Aggregation(
+            name="user_events_count_1h", function="count", column="event_id", time_window=HOUR, slide_interval=5 * MINUTE
+        ),
+        Aggregation(
+            name="user_events_count_24h", function="count", column="event_id", time_window=DAY, slide_interval=30 * MINUTE
+        ),
+        Aggregation(
+            name="user_spend_sum_24h", function="sum", column="value", time_window=DAY, slide_interval=30 * MINUTE
+        ),
+        Aggregation(name="user_items_last_20", function="last_n", column="item_id"),
+        Aggregation(
+            name="user_session_length", function="session_count", column="event_id", time_window=30 * MINUTE
+        ),
+        Aggregation(name="user_session_depth", function="session_count", column="event_id", time_window=30 * MINUTE),
+        Aggregation(
+            name="user_session_duration", function="session_duration", column="event_time", time_window=30 * MINUTE
+        ),
+    ],
+    tags={
+        "user_spend_sum_24h.where": "event_type = 'purchase'",
+        "user_items_last_20.n": "20",
+        "user_session_depth.where": PAGE_VIEWS,
+    },
+    description="What a user does now: counts, spend, latest items, the session.",
+)
+
+user_category_affinity = StreamFeatureView(
+    name="user_category_affinity",
+    entities=[user, category],
+    ttl=timedelta(days=90),
+    source=interactions_clean,
+    timestamp_field="event_time",
+    schema=[
+        Field(name="subject", dtype=String),
+        Field(name="category", dtype=String),
+        Field(name="user_category_affinity_ewma_7d", dtype=Float64, description="lasting interest"),
+        Field(name="user_category_affinity_ewma_30m", dtype=Float64, description="interest of the moment"),
+    ],
+    aggregations=[
+        Aggregation(
+            name="user_category_affinity_ewma_7d", function="ewma", column="event_id", time_window=7 * DAY
+        ),
+        Aggregation(
+            name="user_category_affinity_ewma_30m", function="ewma", column="event_id", time_window=30 * MINUTE
+        ),
+    ],
+    description="How much a user is drawn to a category: events, each halved with every half-life of its age.",
+)
+
+item_popularity = StreamFeatureView(
+    name="item_popularity",
+    entities=[item],
+    ttl=timedelta(days=90),
+    source=interactions_clean,
+    timestamp_field="event_time",
+    schema=[
+        Field(name="item_id", dtype=String),
+        Field(name="item_popularity_ewma_1h", dtype=Float64, description="popularity of the hour"),
+        Field(name="item_popularity_ewma_24h", dtype=Float64, description="popularity of the day"),
+        Field(name="item_popularity_trend_1h_24h", dtype=Float64, description="rate of the hour over that of the day"),
+    ],
+    aggregations=[
+        Aggregation(name="item_popularity_ewma_1h", function="ewma", column="event_id", time_window=HOUR),
+        Aggregation(name="item_popularity_ewma_24h", function="ewma", column="event_id", time_window=DAY),
+        Aggregation(
+            name="item_popularity_trend_1h_24h", function="trend", column="event_id", time_window=DAY, slide_interval=HOUR
+        ),
+    ],
+    description="How popular an item is, and whether that grows.",
+)

@@ -1,0 +1,77 @@
+"""The Feast registry: where the views that the jobs compute are declared."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from freshet.errors import FreshetError
+from freshet.settings import Settings
+from freshet.udfs.views import View, views_from_feast
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+    from feast.repo_config import RepoConfig
+
+KEY_TTL_SECONDS = 90 * 86_400
+
+
+def registry_file(settings: Settings) -> Path:
+    """Return the file of the registry."""
+    return settings.local.home / "feast" / "registry.db"
+
+
+def repo_config(settings: Settings) -> "RepoConfig":
+    """Return Feast's configuration for these settings; importing Feast takes seconds, so it is done here."""
+    os.environ.setdefault("FEAST_USAGE", "False")
+    from feast.repo_config import RepoConfig
+
+    warnings.filterwarnings("ignore", message="Stream feature views are experimental")  # Feast resets the filters
+
+    return RepoConfig(
+        project=settings.redis.project,
+        provider="local",
+        registry=str(registry_file(settings)),
+        online_store={
+            "type": "redis",
+            "connection_string": connection_string(settings.redis.url.get_secret_value()),
+            "key_ttl_seconds": KEY_TTL_SECONDS,
+        },
+        offline_store={"type": "file"},
+        entity_key_serialization_version=3,
+    )
+
+
+def connection_string(url: str) -> str:
+    """Return Feast's form of a Redis URL.
+
+    >>> connection_string("rediss://:secret@store:6380/2")
+    'store:6380,db=2,password=secret,ssl=true'
+    """
+    parts = urlsplit(url)
+    options = [f"db={parts.path.strip('/')}"] if parts.path.strip("/") not in ("", "0") else []
+    options += [f"username={parts.username}"] if parts.username else []
+    options += [f"password={parts.password}"] if parts.password else []
+    options += ["ssl=true"] if parts.scheme == "rediss" else []
+    return ",".join([f"{parts.hostname}:{parts.port or 6379}", *options])
+
+
+def feature_store(settings: Settings) -> "FeatureStore":
+    """Return Feast's store."""
+    config = repo_config(settings)
+    from feast import FeatureStore
+
+    return FeatureStore(config=config)
+
+
+def registered_views(settings: Settings) -> list[View]:
+    """Return the stream feature views of the registry.
+
+    Raises:
+        FreshetError: the registry holds none, or one that cannot be computed.
+    """
+    declared = feature_store(settings).list_stream_feature_views() if registry_file(settings).exists() else []
+    if not declared:
+        raise FreshetError("The Feast registry holds no stream feature view: run `freshet features apply`.")
+    return views_from_feast(declared)

@@ -1,0 +1,47 @@
+"""Kafka tables as every job declares them."""
+
+from freshet.settings import Kafka
+
+
+def source(name: str, columns: str, kafka: Kafka, *, topic: str, group: str, value_format: str, extra: str = "") -> str:
+    """Return the DDL of a table that reads a topic from its beginning, or from where the job's checkpoint stands.
+
+    It reads uncommitted records too: the hot path does not wait for a transaction, it drops duplicates instead.
+    """
+    return f"""CREATE TEMPORARY TABLE {name} ({columns}) WITH (
+  'connector' = 'kafka',
+  'topic' = '{topic}',
+  'properties.bootstrap.servers' = '{kafka.bootstrap_servers}',
+  'properties.group.id' = '{group}',
+  'properties.isolation.level' = 'read_uncommitted',
+  'properties.fetch.max.wait.ms' = '10',
+  'scan.startup.mode' = 'group-offsets',
+  'properties.auto.offset.reset' = 'earliest',
+  {value_format}{extra}
+)"""
+
+
+def sink(name: str, columns: str, kafka: Kafka, *, topic: str, key: str | None, exactly_once: bool) -> str:
+    """Return the DDL of a table that writes framed bytes to a topic, keyed by the text column `key`.
+
+    With `exactly_once` its records carry a Kafka transaction: one that reads committed records sees each once, after a
+    checkpoint; one that reads uncommitted ones sees them at once.
+    """
+    keys = f"'key.format' = 'raw', 'key.fields' = '{key}', 'value.fields-include' = 'EXCEPT_KEY'," if key else ""
+    guarantee = (
+        f"""'sink.delivery-guarantee' = 'exactly-once',
+  'sink.transactional-id-prefix' = 'freshet-{topic}',
+  'properties.transaction.timeout.ms' = '900000',"""
+        if exactly_once
+        else "'sink.delivery-guarantee' = 'at-least-once',"
+    )
+    return f"""CREATE TEMPORARY TABLE {name} ({columns}) WITH (
+  'connector' = 'kafka',
+  'topic' = '{topic}',
+  'properties.bootstrap.servers' = '{kafka.bootstrap_servers}',
+  {guarantee}
+  {keys}
+  'properties.linger.ms' = '1',
+  'properties.compression.type' = 'lz4',
+  'value.format' = 'raw'
+)"""
