@@ -175,7 +175,7 @@ def _first(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
     if limit is None or limit >= len(frame):
         return frame
     last = frame["event_time"].nsmallest(limit).iloc[-1]
-    return frame[frame["event_time"] <= last]
+    return frame.loc[frame["event_time"] <= last]
 
 
 def _between(frame: pd.DataFrame, window: Window) -> pd.DataFrame:

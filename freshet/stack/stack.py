@@ -113,7 +113,7 @@ class Stack:
         """Let no other command change the same stack meanwhile."""
         self.home.create()
         with (self.home.run / "lock").open("w") as lock:
-            pass
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 

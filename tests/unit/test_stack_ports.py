@@ -58,3 +58,16 @@ def test_a_port_held_on_every_address_is_not_free() -> None:
         listener.bind(("0.0.0.0", 0))
         listener.listen()
         assert not is_free(listener.getsockname()[1])
+
+
+def test_a_connection_that_is_still_being_forgotten_does_not_hold_the_port() -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            served, _ = listener.accept()
+            served.close()  # who closes first remembers the connection for a while
+            assert client.recv(1) == b""
+    assert is_free(port)

@@ -14,29 +14,24 @@ A_WEEK_IN = Window(FIRST_DAY_MS + 7 * DAY_MS, FIRST_DAY_MS + 14 * DAY_MS)
 
 
 @pytest.fixture(scope="module")
-def year() -> pd.DataFrame:
-    return journey.purchases()
-
-
-@pytest.fixture(scope="module")
 def week() -> list[dict[str, object]]:
     return list(journey.events(journey.purchases(A_WEEK_IN)))
 
 
-def test_the_year_is_whole(year: pd.DataFrame) -> None:
-    assert len(year) == 1_469_307
-    assert year["household_id"].nunique() == 2_469
-    assert year["basket_id"].nunique() == 155_848
-    assert round(year["sales_value"].sum(), 2) == 4_596_039.58
+def test_the_year_is_whole(lines: pd.DataFrame) -> None:
+    assert len(lines) == 1_469_307
+    assert lines["household_id"].nunique() == 2_469
+    assert lines["basket_id"].nunique() == 155_848
+    assert round(lines["sales_value"].sum(), 2) == 4_596_039.58
 
 
-def test_the_order_is_by_time_then_basket_then_product(year: pd.DataFrame) -> None:
-    ordered = year.sort_values(["event_time", "basket_id", "product_id"], kind="stable")
+def test_the_order_is_by_time_then_basket_then_product(lines: pd.DataFrame) -> None:
+    ordered = lines.sort_values(["event_time", "basket_id", "product_id"], kind="stable")
     assert ordered.index.is_monotonic_increasing
 
 
-def test_no_two_purchases_share_an_id(year: pd.DataFrame) -> None:
-    assert not year.duplicated(["basket_id", "product_id", "n"]).any()
+def test_no_two_purchases_share_an_id(lines: pd.DataFrame) -> None:
+    assert not lines.duplicated(["basket_id", "product_id", "n"]).any()
 
 
 def test_equal_lines_are_numbered_whatever_order_they_come_in() -> None:
@@ -48,9 +43,9 @@ def test_equal_lines_are_numbered_whatever_order_they_come_in() -> None:
     pd.testing.assert_frame_equal(forwards, backwards)
 
 
-def test_a_window_holds_the_same_events_as_the_whole_year(week: list[dict[str, object]], year: pd.DataFrame) -> None:
-    inside = year["event_time"].between(A_WEEK_IN.since_ms, A_WEEK_IN.until_ms, inclusive="left")
-    assert list(journey.events(year[inside])) == week
+def test_a_window_holds_the_same_events_as_the_whole_year(week: list[dict[str, object]], lines: pd.DataFrame) -> None:
+    inside = lines["event_time"].between(A_WEEK_IN.since_ms, A_WEEK_IN.until_ms, inclusive="left")
+    assert list(journey.events(lines[inside])) == week
     assert len(week) > 20_000
 
 
@@ -64,9 +59,9 @@ def test_a_limit_takes_the_first_events(week: list[dict[str, object]]) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 20_000, 10**9])
-def test_a_limit_within_lines_of_one_time_keeps_their_order(year: pd.DataFrame, limit: int) -> None:
+def test_a_limit_within_lines_of_one_time_keeps_their_order(lines: pd.DataFrame, limit: int) -> None:
     limited = journey.purchases(Window(A_WEEK_IN.since_ms, limit=limit))
-    whole = year[year["event_time"] >= A_WEEK_IN.since_ms].head(limit).reset_index(drop=True)
+    whole = lines[lines["event_time"] >= A_WEEK_IN.since_ms].head(limit).reset_index(drop=True)
     pd.testing.assert_frame_equal(limited.reset_index(drop=True), whole)
 
 
@@ -106,8 +101,8 @@ def test_every_event_fits_the_schema(week: list[dict[str, object]]) -> None:
     assert all(encode(event) for event in week)
 
 
-def test_the_last_event_is_the_newest_purchase(year: pd.DataFrame) -> None:
-    assert journey.last_event_ms() == year["event_time"].iloc[-1]
+def test_the_last_event_is_the_newest_purchase(lines: pd.DataFrame) -> None:
+    assert journey.last_event_ms() == lines["event_time"].iloc[-1]
 
 
 @pytest.fixture(scope="module")

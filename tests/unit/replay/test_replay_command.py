@@ -3,7 +3,6 @@
 import json
 from contextlib import AbstractContextManager
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import pytest
@@ -14,9 +13,11 @@ from freshet.commands import replay as module
 from freshet.errors import FreshetError
 from freshet.replay.journey import FIRST_DAY_MS, Window
 from freshet.replay.pace import Pace
+from freshet.replay.tastes import Tastes
 from freshet.schemas.topics import CATALOG, INTERACTIONS
 
 DAY_MS = 86_400_000
+END_MS = 1_514_851_200_000  # 2018-01-02T00:00:00Z, the midnight after the last purchase
 Record = dict[str, Any]
 
 
@@ -41,13 +42,10 @@ class Counting(AbstractContextManager["Counting"]):
 runs: list[Counting] = []
 
 
-the_shop = cache(module.shop)
-
-
 @pytest.fixture(autouse=True)
-def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_broker(monkeypatch: pytest.MonkeyPatch, tastes: Tastes) -> None:
     monkeypatch.setattr(module, "EventProducer", Counting)
-    monkeypatch.setattr(module, "shop", the_shop)
+    monkeypatch.setattr(module, "shop", lambda: (tastes, END_MS))
     runs.clear()
 
 
@@ -103,7 +101,7 @@ def test_synthetic_sessions_follow_their_seed() -> None:
     _, other = replay(*options, "2")
     assert one == same != other
     assert len(one) == 200
-    assert one[0]["event_time"] > 1_514_851_200_000  # they go on where the purchases end
+    assert one[0]["event_time"] >= END_MS  # they go on where the purchases end
 
 
 def test_synthetic_sessions_can_start_on_another_day() -> None:

@@ -8,28 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from freshet.replay import journey
 from freshet.replay.sessions import DAY_MS, Sessions, next_midnight
-from freshet.replay.tastes import Tastes, estimate
+from freshet.replay.tastes import Tastes
 from freshet.schemas.avro import Encoder
 
 START = 1_514_851_200_000  # 2018-01-02T00:00:00Z
 Event = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def lines() -> pd.DataFrame:
-    return journey.purchases()
-
-
-@pytest.fixture(scope="module")
-def products() -> pd.DataFrame:
-    return journey.products()
-
-
-@pytest.fixture(scope="module")
-def tastes(lines: pd.DataFrame, products: pd.DataFrame) -> Tastes:
-    return estimate(lines, products)
 
 
 @pytest.fixture(scope="module")
