@@ -6,7 +6,13 @@ HOME = ("freshet", "freshet.commands", "freshet.replay", "freshet.stack")
 LAYERS = ("schemas", "udfs", "udfs.operators", "models", "jobs")
 
 setup(
-    packages=[*HOME, *(f"freshet.{layer}" for layer in LAYERS)],
-    package_dir={f"freshet.{layer}": layer.replace(".", "/") for layer in LAYERS},
-    package_data={"": ["py.typed", "*.avsc", "*.lua", "*.lock", "artefacts/*/*/*"]},
+    packages=[*HOME, *(f"freshet.{layer}" for layer in LAYERS), "freshet.flink_conf"],
+    package_dir={f"freshet.{layer}": layer.replace(".", "/") for layer in LAYERS} | {"freshet.flink_conf": "flink-conf"},
+    package_data={
+        "": ["py.typed"],
+        "freshet.schemas": ["*.avsc"],
+        "freshet.udfs": ["*.lua", "java/freshet/udfs/*.java"],
+        "freshet.models": ["artefacts/*", "artefacts/*/*/*"],
+        "freshet.flink_conf": ["*.yaml", "*.properties", "*.lock"],
+    },
 )
