@@ -103,15 +103,15 @@ user_category_affinity = StreamFeatureView(
     schema=[
         Field(name="subject", dtype=String),
         Field(name="category", dtype=String),
-        Field(name="user_category_affinity_ewma_7d", dtype=Float64, description="lasting interest"),
-        Field(name="user_category_affinity_ewma_30m", dtype=Float64, description="interest of the moment"),
+        Field(name="user_category_ewma_7d", dtype=Float64, description="lasting interest"),
+        Field(name="user_category_ewma_30m", dtype=Float64, description="interest of the moment"),
     ],
     aggregations=[
         Aggregation(
-            name="user_category_affinity_ewma_7d", function="ewma", column="event_id", time_window=7 * DAY
+            name="user_category_ewma_7d", function="ewma", column="event_id", time_window=7 * DAY
         ),
         Aggregation(
-            name="user_category_affinity_ewma_30m", function="ewma", column="event_id", time_window=30 * MINUTE
+            name="user_category_ewma_30m", function="ewma", column="event_id", time_window=30 * MINUTE
         ),
     ],
     description="How much a user is drawn to a category: events, each halved with every half-life of its age.",
@@ -125,15 +125,15 @@ item_popularity = StreamFeatureView(
     timestamp_field="event_time",
     schema=[
         Field(name="item_id", dtype=String),
-        Field(name="item_popularity_ewma_1h", dtype=Float64, description="popularity of the hour"),
-        Field(name="item_popularity_ewma_24h", dtype=Float64, description="popularity of the day"),
-        Field(name="item_popularity_trend_1h_24h", dtype=Float64, description="rate of the hour over that of the day"),
+        Field(name="item_events_ewma_1h", dtype=Float64, description="popularity of the hour"),
+        Field(name="item_events_ewma_24h", dtype=Float64, description="popularity of the day"),
+        Field(name="item_events_trend_1h_24h", dtype=Float64, description="rate of the hour over that of the day"),
     ],
     aggregations=[
-        Aggregation(name="item_popularity_ewma_1h", function="ewma", column="event_id", time_window=HOUR),
-        Aggregation(name="item_popularity_ewma_24h", function="ewma", column="event_id", time_window=DAY),
+        Aggregation(name="item_events_ewma_1h", function="ewma", column="event_id", time_window=HOUR),
+        Aggregation(name="item_events_ewma_24h", function="ewma", column="event_id", time_window=DAY),
         Aggregation(
-            name="item_popularity_trend_1h_24h", function="trend", column="event_id", time_window=DAY, slide_interval=HOUR
+            name="item_events_trend_1h_24h", function="trend", column="event_id", time_window=DAY, slide_interval=HOUR
         ),
     ],
     description="How popular an item is, and whether that grows.",

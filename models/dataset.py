@@ -128,17 +128,19 @@ def _some_users(transactions: pd.DataFrame, users: int | None) -> pd.DataFrame:
 
 
 def _named_columns(rows: pd.DataFrame) -> pd.DataFrame:
-    at = rows["transaction_timestamp"].astype("datetime64[ms]").astype(np.int64)
+    ties = ("sales_value", "quantity", "product_id", "basket_id", "transaction_timestamp")  # the last one weighs most
+    # The order in which `freshet replay` sends the lines of a basket, so that the latest items come out the same.
+    rows = rows.iloc[np.lexsort([rows[name].to_numpy() for name in ties])]
     columns = {
         "user": rows["household_id"].astype(str),
-        "at": at,
+        "at": rows["transaction_timestamp"].astype("datetime64[ms]").astype(np.int64),
         "item": rows["product_id"].astype(str),
         "department": rows["department"],
         "category": rows["product_category"],
         "kind": rows["product_type"],
         "value": rows["sales_value"],
     }
-    return pd.DataFrame(columns).sort_values("at", kind="stable", ignore_index=True)
+    return pd.DataFrame(columns).reset_index(drop=True)
 
 
 def build_vocabulary(purchases: pd.DataFrame, least_baskets: int) -> Vocabulary:

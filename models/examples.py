@@ -202,6 +202,7 @@ class Walk:
         users = int(self._events.user[-1]) + 1
         self._affinity = DecayedCounts(users * self._width, features.AFFINITY_HALF_LIVES_MS)
         self._popularity = DecayedCounts(len(self._item_category), features.POPULARITY_HALF_LIVES_MS)
+        self._wanted = np.zeros(len(self._item_category), np.bool_)
 
     def _timeline(self, questions: Questions) -> Iterator[tuple[int, int]]:
         # At one instant: first the questions that must not see it, then its visits, then the questions that may.
@@ -209,6 +210,7 @@ class Walk:
         times = np.concatenate([self._visits.at, questions.as_of])
         positions = np.concatenate([np.arange(len(self._visits)), np.arange(len(questions))])
         order = np.lexsort((kinds, times))
+        order = order[times[order] <= questions.as_of.max(initial=0)]
         yield from zip(kinds[order].tolist(), positions[order].tolist(), strict=True)
 
     def _see(self, visit: int) -> None:
@@ -222,8 +224,9 @@ class Walk:
         return np.asarray(user * self._width + categories)
 
     def _to_find(self, questions: Questions, position: int, recent: Ints) -> Ints:
-        items = np.unique(self._events.item[questions.known[position] : questions.visit_end[position]])
-        return np.asarray(items[(items > 0) & ~np.isin(items, recent)])
+        items = self._events.item[questions.known[position] : questions.visit_end[position]]
+        # Sets: for a dozen items they take a tenth of the time of np.isin.
+        return np.array(sorted(set(items.tolist()) - set(recent.tolist()) - {0}), np.int64)
 
     def _read(
         self, questions: Questions, position: int, recent: Ints, raw_user: Reals, targets: Ints, choose: Choose
@@ -232,7 +235,10 @@ class Walk:
         at = int(questions.as_of[position])
         keys = self._keys(int(questions.user[position]), self._item_category[chosen])
         raw = np.concatenate([self._affinity.read(keys, at), self._popularity.read(chosen, at)])
-        return _Row(recent, chosen, raw_user, raw.astype(np.float32), np.isin(chosen, targets), len(targets))
+        self._wanted[targets] = True
+        bought = self._wanted[chosen]
+        self._wanted[targets] = False
+        return _Row(recent, chosen, raw_user, raw.astype(np.float32), bought, len(targets))
 
 
 _BEFORE, _UPDATE, _AFTER = 0, 1, 2

@@ -72,14 +72,15 @@ USER_SOURCES = (
 """Raw values behind `user_features`, in order: events, events, events, money, events, page views, seconds."""
 
 CANDIDATE_SOURCES = (
-    Source("user_category_affinity", "user_category_ewma_7d"),
-    Source("user_category_affinity", "user_category_ewma_30m"),
-    Source("item_popularity", "item_events_ewma_1h"),
-    Source("item_popularity", "item_events_ewma_24h"),
+    Source("user_category_affinity", "user_category_affinity_ewma_7d"),
+    Source("user_category_affinity", "user_category_affinity_ewma_30m"),
+    Source("item_popularity", "item_popularity_ewma_1h"),
+    Source("item_popularity", "item_popularity_ewma_24h"),
 )
 """Raw values behind `candidate_features`, in order; all four are decayed counts of events.
 
-The first two are the user's, for the candidate's category; the other two are the candidate's own."""
+The first two are the user's, for the candidate's category; the other two are the candidate's own. The store holds each
+as of the last event of its key: `decayed` brings it to the instant of reading."""
 
 USER_FEATURES = tuple(f"log1p({source.feature})" for source in USER_SOURCES)
 """Columns of `user_features`."""
@@ -95,6 +96,18 @@ TREND_SCALE = POPULARITY_HALF_LIVES_MS[1] / POPULARITY_HALF_LIVES_MS[0]
 
 TREND_PRIOR = 24.0
 """Steady events that every item is credited with, in the 24 h count, so that one event is not yet a trend."""
+
+
+def decayed(counts: ArrayLike, age_ms: ArrayLike, half_life_ms: float) -> NDArray[np.float64]:
+    """Return decayed counts as they stand some time (ms) after the instant that they were stored for.
+
+    A negative age, of a count that is newer than the reading, leaves it as it is.
+
+    >>> decayed([8.0, 8.0], [2 * HOUR_MS, -5], HOUR_MS)
+    array([2., 8.])
+    """
+    age = np.maximum(np.asarray(age_ms, dtype=np.float64), 0.0)
+    return np.asarray(np.asarray(counts, dtype=np.float64) * np.exp2(-age / half_life_ms))
 
 
 def trend_ratio(ewma_1h: ArrayLike, ewma_24h: ArrayLike) -> NDArray[np.float64]:

@@ -68,19 +68,39 @@ def prepare(purchases: pd.DataFrame, split: Split, recipe: Recipe) -> Prepared:
 
 
 def for_training(prepared: Prepared, recipe: Recipe, generator: np.random.Generator) -> Choose:
-    """Pick some of the bought items, then items not bought: some of those that would be served, some of all."""
+    """Pick items bought, then items not bought that would be served, then any; see `negative_weights`.
+
+    A slot stays 0 where there are fewer, and where a draw meets an item that was bought or is among the recent ones.
+    """
     size = len(prepared.vocabulary)
+    first, second = recipe.positives, recipe.positives + recipe.served_negatives
+    barred = np.zeros(size + 1, np.bool_)
 
     def choose(recent: Ints, targets: Ints) -> Ints:
+        row = np.zeros(second + recipe.other_negatives, np.int64)
         bought = generator.permutation(targets)[: recipe.positives]
         served = candidates(recent, prepared.table, prepared.popular, recipe.served).indices
-        some = generator.choice(served, min(recipe.served_negatives, len(served)), replace=False)
-        rest = recipe.positives + recipe.served_negatives + recipe.other_negatives - len(bought) - len(some)
-        negatives = np.concatenate((some, generator.integers(1, size + 1, rest)))
-        negatives[np.isin(negatives, targets) | np.isin(negatives, recent)] = 0
-        return np.concatenate((bought, negatives))
+        some = served[generator.permutation(len(served))[: recipe.served_negatives]]
+        row[first : first + len(some)] = some
+        row[second:] = generator.integers(1, size + 1, recipe.other_negatives)
+        barred[targets] = barred[recent] = True
+        row[barred[row]] = 0
+        barred[targets] = barred[recent] = False
+        row[: len(bought)] = bought
+        return row
 
     return choose
+
+
+def negative_weights(items: int, recipe: Recipe) -> NDArray[np.float32]:
+    """Return the log of how many items each candidate of `for_training` stands for, float32 [C].
+
+    Served negatives are drawn far more densely than others. Weighted so, the sum of their odds estimates that of the
+    whole vocabulary, and scores learn how likely an item is, not how seldom it is drawn.
+    """
+    served = min(recipe.served, items)
+    each = (1.0, served / recipe.served_negatives, max(items - served, 1) / recipe.other_negatives)
+    return np.log(np.repeat(each, (recipe.positives, recipe.served_negatives, recipe.other_negatives))).astype(np.float32)
 
 
 def as_served(prepared: Prepared, recipe: Recipe) -> Choose:

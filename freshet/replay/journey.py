@@ -174,8 +174,8 @@ def _first(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
     """Leave out what cannot be among the first `limit` lines, to sort less; the lines of the last time all stay."""
     if limit is None or limit >= len(frame):
         return frame
-    last = frame["event_time"].nsmallest(limit).iloc[-1]
-    return frame.loc[frame["event_time"] <= last]
+    last = int(frame["event_time"].nsmallest(limit).iloc[-1])
+    return frame[frame["event_time"] <= last]
 
 
 def _between(frame: pd.DataFrame, window: Window) -> pd.DataFrame:

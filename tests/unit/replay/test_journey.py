@@ -58,7 +58,7 @@ def test_a_limit_takes_the_first_events(week: list[dict[str, object]]) -> None:
     assert list(journey.events(journey.purchases(limited))) == week[:100]
 
 
-@pytest.mark.parametrize("limit", [1, 7, 20_000, 10**9])
+@pytest.mark.parametrize("limit", [1, 7, 20_000])
 def test_a_limit_within_lines_of_one_time_keeps_their_order(lines: pd.DataFrame, limit: int) -> None:
     limited = journey.purchases(Window(A_WEEK_IN.since_ms, limit=limit))
     whole = lines[lines["event_time"] >= A_WEEK_IN.since_ms].head(limit).reset_index(drop=True)
