@@ -1,7 +1,7 @@
 """`freshet schemas register|check`: the contracts of the topics, in the registry and on the broker."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from freshet.schemas.avro import schema_text
 from freshet.schemas.compatibility import NotASchema, incompatibilities, parse_record
 from freshet.schemas.registry import COMPATIBILITY, Registry, SchemaNotFound
 from freshet.schemas.topics import BY_NAME, TOPICS
-from freshet.settings import load_settings
+from freshet.settings import Settings, load_settings
 from freshet.topics import TopicReport, check_topics, count, create_topics
 
 app = typer.Typer(help="Register the schemas and topics, or check what would change.", no_args_is_help=True)
@@ -36,16 +36,23 @@ class Finding:
     id: int | None = None
 
 
+class IncompatibleSchemas(FreshetError):
+    """Some schemas may not follow those that the registry holds; nothing was registered."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        refused = [finding for finding in findings if finding.status == "incompatible"]
+        reasons = "; ".join(f"{finding.subject}: {', '.join(finding.reasons)}" for finding in refused)
+        super().__init__(
+            f"Readers could not read what is already written ({reasons}); mend that or write to a new topic."
+        )
+
+
 @app.command()
 def register(as_json: JsonFlag = False) -> None:
     """Register every schema (rule: BACKWARD_TRANSITIVE) and create the Kafka topics; what is there already stays."""
     quieten_the_kafka_client()
     settings = load_settings()
-    registry = Registry(settings.registry.url)
-    texts = installed_schemas()
-    findings = [compare(registry, subject, text) for subject, text in texts.items()]
-    stop_if_incompatible(findings, as_json, "Nothing was registered")
-    findings = [registered(registry, finding, texts[finding.subject]) for finding in findings]
+    findings = register_schemas(settings)
     tell(findings, create_topics(settings), as_json)
 
 
@@ -54,11 +61,23 @@ def check(folder: Folder = None, as_json: JsonFlag = False) -> None:
     """Say what `register` would change, and change nothing; fails when a schema may not follow those before it."""
     quieten_the_kafka_client()
     settings = load_settings()
-    registry = Registry(settings.registry.url)
     texts = installed_schemas() if folder is None else schemas_in(folder)
-    findings = [compare(registry, subject, text) for subject, text in texts.items()]
-    stop_if_incompatible(findings, as_json, "This schema cannot be registered")
+    findings = compare_all(Registry(settings.registry.url), texts)
     tell(findings, check_topics(settings) if folder is None else None, as_json)
+    stop_if_incompatible(findings)
+
+
+def register_schemas(settings: Settings) -> list[Finding]:
+    """Register every schema of Freshet and return what was new; none is registered when one is incompatible.
+
+    Raises:
+        IncompatibleSchemas: the text carries the reasons.
+        FreshetError: the registry does not answer.
+    """
+    registry, texts = Registry(settings.registry.url), installed_schemas()
+    findings = compare_all(registry, texts)
+    stop_if_incompatible(findings)
+    return [registered(registry, finding, texts[finding.subject]) for finding in findings]
 
 
 def quieten_the_kafka_client() -> None:
@@ -100,6 +119,11 @@ def read_schema(path: Path) -> str:
     return text
 
 
+def compare_all(registry: Registry, texts: Mapping[str, str]) -> list[Finding]:
+    """Compare each schema with what the registry holds under its subject."""
+    return [compare(registry, subject, text) for subject, text in texts.items()]
+
+
 def compare(registry: Registry, subject: str, text: str) -> Finding:
     """Compare a schema with every version of its subject, by the rule BACKWARD_TRANSITIVE, and change nothing."""
     versions = registry.versions(subject)
@@ -133,17 +157,10 @@ def registered(registry: Registry, finding: Finding, text: str) -> Finding:
     return Finding(finding.subject, finding.status, id=registry.register(finding.subject, text))
 
 
-def stop_if_incompatible(findings: list[Finding], as_json: bool, outcome: str) -> None:
-    """Print everything and raise a FreshetError when a schema is incompatible."""
-    refused = [finding for finding in findings if finding.status == "incompatible"]
-    if not refused:
-        return
-    tell(findings, None, as_json)
-    subjects = ", ".join(finding.subject for finding in refused)
-    raise FreshetError(
-        f"{outcome}, since it could not read what is already written under {subjects}; mend the fields named above, or write "
-        "to a new topic."
-    )
+def stop_if_incompatible(findings: list[Finding]) -> None:
+    """Raise IncompatibleSchemas when there is one."""
+    if any(finding.status == "incompatible" for finding in findings):
+        raise IncompatibleSchemas(findings)
 
 
 def tell(findings: list[Finding], topics: TopicReport | None, as_json: bool) -> None:
@@ -153,8 +170,6 @@ def tell(findings: list[Finding], topics: TopicReport | None, as_json: bool) -> 
         return
     for finding in findings:
         say(f"{finding.subject}: {finding.status}{'' if finding.id is None else f' (id {finding.id})'}")
-        for reason in finding.reasons:
-            say(f"  {reason}")
     if topics is not None:
         tell_topics(topics)
 
