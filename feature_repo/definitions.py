@@ -60,6 +60,7 @@ user_activity = StreamFeatureView(
         Field(name="user_events_count_24h", dtype=Int64, description="events of the last day"),
         Field(name="user_spend_sum_24h", dtype=Float64, description="paid in the last day"),
         Field(name="user_items_last_20", dtype=Array(String), description="items of the latest 20 events, newest first"),
+        Field(name="user_purchases_last_50", dtype=Array(String), description="items bought last, newest first"),
         Field(name="user_session_length", dtype=Int64, description="events of the current session"),
         Field(name="user_session_depth", dtype=Int64, description="pages seen in the current session"),
         Field(name="user_session_duration", dtype=Float64, description="seconds from its first to its last event"),
@@ -78,6 +79,7 @@ user_activity = StreamFeatureView(
             name="user_spend_sum_24h", function="sum", column="value", time_window=DAY, slide_interval=30 * MINUTE
         ),
         Aggregation(name="user_items_last_20", function="last_n", column="item_id"),
+        Aggregation(name="user_purchases_last_50", function="last_n", column="item_id"),
         Aggregation(
             name="user_session_length", function="session_count", column="event_id", time_window=30 * MINUTE
         ),
@@ -89,6 +91,8 @@ user_activity = StreamFeatureView(
     tags={
         "user_spend_sum_24h.where": "event_type = 'purchase'",
         "user_items_last_20.n": "20",
+        "user_purchases_last_50.n": "50",
+        "user_purchases_last_50.where": "event_type = 'purchase'",
         "user_session_depth.where": PAGE_VIEWS,
     },
     description="What a user does now: counts, spend, latest items, the session.",

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from freshet.commands import features, replay, schemas, stack, submit
+from freshet.commands import demo, features, replay, schemas, stack, submit, topn
 from freshet.console import err
 from freshet.errors import FreshetError
 
@@ -23,6 +23,8 @@ app.command("submit")(submit.submit)
 app.add_typer(schemas.app, name="schemas")
 app.add_typer(features.app, name="features")
 app.command("replay")(replay.replay)
+app.command("topn")(topn.topn)
+app.command("demo")(demo.demo)
 
 
 def main() -> None:

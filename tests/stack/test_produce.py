@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from threading import Timer
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -10,11 +11,15 @@ from kafka import KafkaConsumer, TopicPartition
 
 from freshet.errors import FreshetError
 from freshet.replay import produce as module
+from freshet.replay.pace import Pace
 from freshet.replay.produce import EventProducer, slot
 from freshet.schemas.avro import Decoder, Encoder, schema_text
 from freshet.schemas.topics import Topic
 from freshet.settings import Settings
 from freshet.topics import admin, create_topics, servers
+
+if TYPE_CHECKING:
+    from freshet.stack.stack import Stack
 
 NOON = 1_514_808_000_000
 
@@ -72,6 +77,26 @@ def test_every_event_is_there_once_and_each_users_in_order(settings: Settings, t
         by_user[event["user_id"]].append(event["event_time"])
     assert sum(map(len, by_user.values())) == len({time for times in by_user.values() for time in times}) == 20_000
     assert all(times == sorted(times) for times in by_user.values())
+
+
+def test_a_broker_that_is_killed_midway_loses_and_doubles_nothing(
+    stack: "Stack", settings: Settings, topic: str
+) -> None:
+    def crash() -> None:
+        stack.kill("kafka")
+        stack.start("kafka")
+
+    crashing = Timer(1.0, crash)
+    crashing.start()
+    with EventProducer(settings) as producer:
+        sent = producer.produce(events(20_000), topic, pace=Pace(rate=5_000))
+    crashing.join()
+    assert sent == 20_000
+    ids = [
+        Decoder("interactions", lambda _: schema_text("interactions"))(r.value)["event_id"]
+        for r in records(settings, topic)
+    ]
+    assert sorted(ids) == sorted(f"e{number}" for number in range(20_000))
 
 
 def test_one_record_is_where_the_answer_says(settings: Settings, topic: str) -> None:

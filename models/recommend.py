@@ -1,0 +1,277 @@
+"""From announced users to lists: features, candidates, one scoring call for the batch, filters, the best.
+
+Order of filters: recently seen, then purchased. Both are by item id, as the store holds them.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freshet.models.artefact import Artefact, default_artefact
+from freshet.models.candidates import SOURCES, Candidates, candidates, padded
+from freshet.models.features import (
+    AFFINITY_HALF_LIVES_MS,
+    CANDIDATE_SOURCES,
+    RECENT,
+    USER_SOURCES,
+    candidate_features,
+    recent_items,
+    user_features,
+    user_row,
+)
+from freshet.models.popularity import FEATURES as POPULARITY_FEATURES
+from freshet.models.popularity import Popularity, PopularityFeed
+from freshet.models.scorer import OnnxScorer
+from freshet.schemas.keys import Hot, TopN
+from freshet.udfs.read_features import FeatureReader, Reading
+from freshet.udfs.redis_pipe import RedisPipe
+from freshet.udfs.top_n import ListedItem, ListWriter, TopList
+from freshet.udfs.write_features import Version
+
+log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+CANDIDATES = 200
+POPULARITY_PAUSE_S = 2.0
+REASONS = {"co-visit": "often bought with your latest items", "popular": "popular right now"}
+
+USER_VIEW = "user_activity"
+USER_FEATURES = tuple(source.feature for source in USER_SOURCES)
+RECENT_FEATURE, PURCHASED_FEATURE = "user_items_last_20", "user_purchases_last_50"
+AFFINITY_VIEW = CANDIDATE_SOURCES[0].view
+AFFINITY_FEATURES = tuple(source.feature for source in CANDIDATE_SOURCES if source.view == AFFINITY_VIEW)
+
+
+class Update(NamedTuple):
+    """A user whose features have changed."""
+
+    subject: str
+    as_of: int
+    sequence: int
+    event_id: str
+
+
+class Scorer(Protocol):
+    """What the recommender needs of a model."""
+
+    version: str
+    tier: str
+
+    def score(self, recent: Ints, candidates: Ints, user_features: Floats, candidate_features: Floats) -> Floats:
+        """Return a score for each candidate, float32 [B, C]."""
+
+
+@dataclass(frozen=True)
+class RecommenderConfig:
+    """What a worker needs to load a recommender."""
+
+    redis_url: str
+    project: str
+    model_path: Path | None
+    providers: tuple[str, ...]
+    placement: str
+    length: int
+    ttl_seconds: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is known of a user when the list is made."""
+
+    update: Update
+    version: Version
+    user: list[float]
+    recent_ids: tuple[str, ...]
+    excluded: frozenset[str]
+
+
+class Recommender:
+    """Makes and stores the lists of a batch of updated users."""
+
+    def __init__(
+        self,
+        artefact: Artefact,
+        scorer: Scorer,
+        users: FeatureReader,
+        affinities: FeatureReader,
+        popularity: Callable[[], Popularity],
+        writer: ListWriter,
+        config: RecommenderConfig,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._vocabulary = artefact.vocabulary
+        self._covisits = artefact.covisits
+        self._scorer = scorer
+        self._users = users
+        self._affinities = affinities
+        self._popularity = popularity
+        self._writer = writer
+        self._config = config
+        self._now_ms = now_ms
+        self._hot_generation = 0
+
+    @property
+    def tier(self) -> str:
+        """The tier of the lists that are made now."""
+        return self._scorer.tier
+
+    def recommend(self, updates: Sequence[Update]) -> list[TopList]:
+        """Make one list for each subject in the batch, store them, and return them.
+
+        Raises:
+            redis.RedisError: the store did not answer; the same batch can be given again.
+        """
+        newest = {update.subject: update for update in sorted(updates, key=lambda one: (one.as_of, one.sequence))}
+        if not newest:
+            return []
+        profiles = self._profiles(list(newest.values()))
+        lists = self._lists(profiles)
+        keyed = [(TopN(one.placement, one.subject).encode(), one) for one in lists]
+        self._writer.write(keyed, self._config.ttl_seconds)
+        self._store_hot()
+        return lists
+
+    def _profiles(self, updates: Sequence[Update]) -> list[Profile]:
+        readings = self._users.read([(update.subject,) for update in updates])
+        return [_profile(update, reading) for update, reading in zip(updates, readings, strict=True)]
+
+    def _lists(self, profiles: Sequence[Profile]) -> list[TopList]:
+        popularity = self._popularity()
+        counts = popularity.at(max(profile.version.as_of for profile in profiles))
+        popular = self._by_popularity(counts)
+        recents = np.stack([recent_items(self._known(profile.recent_ids)) for profile in profiles])
+        found = [candidates(recent, self._covisits, popular, CANDIDATES) for recent in recents]
+        batch = padded(found, CANDIDATES)
+        features = self._candidate_features(profiles, batch, counts)
+        users = user_features(np.array([profile.user for profile in profiles]))
+        scores = self._scorer.score(recents, batch, users, features)
+        return [self._list(*parts) for parts in zip(profiles, found, scores, strict=True)]
+
+    def _known(self, ids: Sequence[str]) -> list[int]:
+        index_of = self._vocabulary.index_of
+        return [index_of[item] for item in ids if item in index_of]
+
+    def _by_popularity(self, counts: NDArray[np.float64]) -> Ints:
+        # The vocabulary is in the order of its training window's popularity, which decides among equals.
+        return np.asarray(np.argsort(-counts[1:, 1], kind="stable") + 1, dtype=np.int64)
+
+    def _candidate_features(
+        self, profiles: Sequence[Profile], batch: Ints, counts: NDArray[np.float64]
+    ) -> Floats:
+        kinds = self._vocabulary.item_category[batch]
+        affinity = np.stack([self._zero_affinity] * len(profiles))
+        pairs = [(row, kind) for row in range(len(profiles)) for kind in np.unique(kinds[row]) if kind]
+        names = self._vocabulary.categories
+        readings = self._affinities.read([(profiles[row].update.subject, names[kind - 1]) for row, kind in pairs])
+        for (row, kind), reading in zip(pairs, readings, strict=True):
+            if reading.as_of is not None:
+                affinity[row, kind] = _decayed(reading, profiles[row].version.as_of)
+        rows = np.arange(len(profiles))[:, None]
+        drawn = affinity[rows, kinds]
+        return candidate_features(drawn[..., 0], drawn[..., 1], counts[batch, 0], counts[batch, 1])
+
+    @property
+    def _zero_affinity(self) -> NDArray[np.float64]:
+        return np.zeros((len(self._vocabulary.categories) + 1, len(AFFINITY_FEATURES)))
+
+    def _list(self, profile: Profile, found: Candidates, scores: Floats) -> TopList:
+        places: list[ListedItem] = []
+        for at in np.argsort(-scores[: len(found.indices)], kind="stable"):
+            item = self._vocabulary.item(int(found.indices[at]))
+            if item in profile.excluded:
+                continue
+            source = SOURCES[found.sources[at]]
+            places.append(ListedItem(item, round(float(scores[at]), 5), source, REASONS[source]))
+            if len(places) == self._config.length:
+                break
+        return self._stamped(profile.update.subject, tuple(places), profile.version, profile.update.event_id)
+
+    def _stamped(self, subject: str, items: tuple[ListedItem, ...], version: Version, event_id: str) -> TopList:
+        return TopList(
+            placement=self._config.placement,
+            subject=subject,
+            items=items,
+            model_version=self._scorer.version,
+            tier=self._scorer.tier if subject else "hot",
+            version=version,
+            computed_at=self._now_ms(),
+            event_id=event_id,
+        )
+
+    def _store_hot(self) -> None:
+        popularity = self._popularity()
+        if popularity.generation == self._hot_generation:
+            return
+        counts = popularity.at(popularity.latest)
+        best = [int(index) for index in self._by_popularity(counts)[: self._config.length]]
+        items = tuple(
+            ListedItem(self._vocabulary.item(index), round(float(counts[index, 1]), 5), "popular", REASONS["popular"])
+            for index in best
+        )
+        hot = self._stamped("", items, Version(popularity.latest, popularity.generation), "")
+        self._writer.write([(Hot(self._config.placement).encode(), hot)], ttl_seconds=0)
+        self._hot_generation = popularity.generation
+
+
+def _profile(update: Update, reading: Reading) -> Profile:
+    *numbers, recent, purchased = reading.values
+    recent_ids = tuple(recent[:RECENT]) if isinstance(recent, list) else ()
+    bought = purchased if isinstance(purchased, list) else []
+    return Profile(
+        update=update,
+        version=_version(reading, update),
+        user=user_row(dict(zip(USER_FEATURES, numbers, strict=True))),  # type: ignore[arg-type]
+        recent_ids=recent_ids,
+        excluded=frozenset(recent_ids).union(bought),
+    )
+
+
+def _version(reading: Reading, update: Update) -> Version:
+    """Return the version of what was read, which may be newer than what was announced."""
+    if reading.version is None:
+        return Version(update.as_of, update.sequence)
+    as_of, _, sequence = reading.version.rpartition("-")
+    return Version(int(as_of), int(sequence))
+
+
+def _decayed(reading: Reading, as_of: int) -> list[float]:
+    age = max(as_of - (reading.as_of or as_of), 0)
+    pairs = zip(reading.values, AFFINITY_HALF_LIVES_MS, strict=True)
+    return [float(value or 0.0) * 2.0 ** (-age / half_life) for value, half_life in pairs]  # type: ignore[arg-type]
+
+
+def load_recommender(config: RecommenderConfig) -> Recommender:
+    """Load the model and connect to the store.
+
+    Raises:
+        FreshetError: the artefact is missing, or is not what its manifest says.
+        redis.RedisError: the store does not answer.
+    """
+    path = config.model_path or default_artefact()
+    artefact, scorer = Artefact.load(path), OnnxScorer.load(path, config.providers)
+    pipe = RedisPipe(config.redis_url)
+    items = FeatureReader(
+        RedisPipe(config.redis_url), config.project, "item_popularity", ("item_id",), POPULARITY_FEATURES
+    )
+    feed = PopularityFeed(items.read, artefact.vocabulary.items, POPULARITY_PAUSE_S)
+    feed.start()
+    log.info("Model %s scores on %s.", scorer.version, scorer.provider)
+    return Recommender(
+        artefact=artefact,
+        scorer=scorer,
+        users=FeatureReader(
+            pipe, config.project, USER_VIEW, ("subject",), (*USER_FEATURES, RECENT_FEATURE, PURCHASED_FEATURE)
+        ),
+        affinities=FeatureReader(pipe, config.project, AFFINITY_VIEW, ("subject", "category"), AFFINITY_FEATURES),
+        popularity=lambda: feed.current,
+        writer=ListWriter(pipe),
+        config=config,
+    )

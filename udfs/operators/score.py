@@ -1,0 +1,79 @@
+"""The scoring step as a Flink function: one Arrow batch of announcements is one scoring call.
+
+The recommender comes in as a function that makes it, so that this module needs no model and a test can bring its own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import pandas as pd
+from pyflink.table import DataTypes
+from pyflink.table.udf import ScalarFunction, udf
+
+from freshet.schemas.avro import Decoder, Encoder
+from freshet.schemas.registry import Registry
+from freshet.schemas.topics import FEATURE_UPDATES, RECOMMENDATIONS
+from freshet.udfs.top_n import TopList
+
+
+class Lists(Protocol):
+    """Makes and stores the lists of updated users."""
+
+    tier: str
+
+    def recommend(self, updates: Sequence[Any]) -> list[TopList]:
+        """Return one list a subject."""
+
+
+MakeLists = Callable[[], Lists]
+MakeUpdate = Callable[[str, int, int, str], Any]
+
+
+class ScoreUpdates(ScalarFunction):  # type: ignore[misc]
+    """(bytes of `feature-updates`) -> bytes for `recommendations`, or null.
+
+    Null where a later announcement of the same subject in the batch speaks for this one too.
+    """
+
+    def __init__(self, make_lists: MakeLists, make_update: MakeUpdate, registry_url: str, schema_id: int) -> None:
+        self._make_lists = make_lists
+        self._make_update = make_update
+        self._registry_url = registry_url
+        self._schema_id = schema_id
+
+    def is_deterministic(self) -> bool:
+        """Say no, so that the planner calls it once a row: it writes."""
+        return False
+
+    def open(self, function_context: Any) -> None:
+        """Load the model."""
+        self._lists = self._make_lists()
+        self._decode = Decoder(FEATURE_UPDATES, Registry(self._registry_url).schema)
+        self._encode = Encoder(RECOMMENDATIONS, self._schema_id)
+        metrics = function_context.get_metric_group().add_group("freshet")
+        self._written = metrics.counter("lists_made")
+        # A gauge holds a number only, so the name of the tier is a label and 1 says that it is the one in use.
+        metrics.add_group("tier", self._lists.tier).gauge("active", lambda: 1)
+        provider = getattr(self._lists, "provider", "none")
+        metrics.add_group("provider", provider).gauge("active", lambda: 1)
+
+    def eval(self, payloads: "pd.Series[Any]") -> "pd.Series[Any]":
+        """Score one batch."""
+        records = [self._decode(payload) for payload in payloads]
+        updates = [self._make_update(r["subject"], r["as_of"], r["version"], r["event_id"]) for r in records]
+        lists = {one.subject: one for one in self._lists.recommend(updates)}
+        self._written.inc(len(lists))
+        last = {record["subject"]: at for at, record in enumerate(records)}
+        return pd.Series(
+            [
+                self._encode(lists[record["subject"]].record()) if last[record["subject"]] == at else None
+                for at, record in enumerate(records)
+            ],
+            dtype=object,
+        )
+
+
+def score_udf(make_lists: MakeLists, make_update: MakeUpdate, registry_url: str, schema_id: int) -> Any:
+    """Return the function for `create_temporary_function`."""
+    function = ScoreUpdates(make_lists, make_update, registry_url, schema_id)
+    return udf(function, result_type=DataTypes.BYTES(), func_type="pandas")

@@ -1,0 +1,129 @@
+"""The fast way to read features: the store's bytes, no Feast, many entities a round trip.
+
+`feast.FeatureStore.get_online_features` reads the same values; `tests/contracts/test_feast.py` holds the two together.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from freshet.udfs.feast_layout import EntityKeys, field_name, timestamp_field, version_field
+from freshet.udfs.redis_pipe import RedisPipe, Script
+
+KEYS_A_CALL = 500
+
+_double = struct.Struct("<d").unpack_from
+_WIRE_INT64, _WIRE_DOUBLE, _WIRE_STRING, _WIRE_STRING_LIST = 0x20, 0x29, 0x12, 0x62
+
+Feature = int | float | str | list[str] | None
+
+
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return a protobuf varint and the place behind it.
+
+    >>> read_varint(bytes.fromhex("ac02"), 0)
+    (300, 2)
+    """
+    value, shift = 0, 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def value_of(data: bytes | None) -> Feature:
+    """Return what a ValueProto holds; None when it is missing or holds nothing.
+
+    >>> value_of(bytes.fromhex("2007")), value_of(None), value_of(b"")
+    (7, None, None)
+
+    Raises:
+        ValueError: it holds a type that Freshet does not write.
+    """
+    if not data:
+        return None
+    tag = data[0]
+    if tag == _WIRE_DOUBLE:
+        return float(_double(data, 1)[0])
+    if tag == _WIRE_INT64:
+        value, _ = read_varint(data, 1)
+        return value - (1 << 64) if value >= 1 << 63 else value
+    if tag == _WIRE_STRING:
+        _, at = read_varint(data, 1)
+        return data[at:].decode()
+    if tag == _WIRE_STRING_LIST:
+        return _string_list(data)
+    raise ValueError(f"a ValueProto that begins with byte {tag:#x}")
+
+
+def _string_list(data: bytes) -> list[str]:
+    _, at = read_varint(data, 1)
+    values = []
+    while at < len(data):
+        length, at = read_varint(data, at + 1)  # the tag of an element is one byte
+        values.append(data[at : at + length].decode())
+        at += length
+    return values
+
+
+def time_of(data: bytes | None) -> int | None:
+    """Return the milliseconds of a protobuf Timestamp; None when it is missing.
+
+    >>> time_of(b"\\x08\\x01\\x10\\x80\\x84\\xaf\\x5f")
+    1200
+    """
+    if data is None:
+        return None
+    seconds = nanos = at = 0
+    while at < len(data):
+        tag = data[at]
+        value, at = read_varint(data, at + 1)
+        if tag == 0x08:
+            seconds = value
+        else:
+            nanos = value
+    return seconds * 1000 + nanos // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An entity's values as of an event time; `as_of` and `version` are None for an entity that nobody wrote."""
+
+    as_of: int | None
+    version: str | None
+    values: tuple[Feature, ...]
+
+
+class FeatureReader:
+    """Reads the named features of one view."""
+
+    SCRIPT = Script(files("freshet.udfs").joinpath("read_features.lua").read_text("utf-8"))
+
+    def __init__(self, pipe: RedisPipe, project: str, view: str, keys: Sequence[str], features: Sequence[str]) -> None:
+        self._pipe = pipe
+        self._key_of = EntityKeys(project, keys)
+        self._fields = [timestamp_field(view), version_field(view), *(field_name(view, name) for name in features)]
+
+    def read(self, entities: Sequence[Sequence[str]]) -> list[Reading]:
+        """Return a reading for each entity, given by its key values in the order of the view's keys.
+
+        Raises:
+            redis.RedisError: the store did not answer.
+        """
+        keys = [self._key_of(entity) for entity in entities]
+        calls = [(keys[at : at + KEYS_A_CALL], self._fields) for at in range(0, len(keys), KEYS_A_CALL)]
+        width = len(self._fields)
+        readings = []
+        for answer in self._pipe.run_script(self.SCRIPT, calls):
+            readings += [_reading(answer[at : at + width]) for at in range(0, len(answer), width)]
+        return readings
+
+
+def _reading(row: Sequence[Any]) -> Reading:
+    version = row[1].decode() if row[1] else None
+    return Reading(time_of(row[0]), version, tuple(value_of(data) for data in row[2:]))

@@ -1,0 +1,78 @@
+"""Lists as they stand in Redis: one JSON value each, its version first, replaced only by one at least as new."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+from freshet.udfs.redis_pipe import RedisPipe, Script
+from freshet.udfs.write_features import Version, Written
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """One place of a list."""
+
+    item_id: str
+    score: float
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopList:
+    """A list. Times in milliseconds; `version` and `as_of` are those of the features behind it."""
+
+    placement: str
+    subject: str
+    items: tuple[ListedItem, ...]
+    model_version: str
+    tier: str
+    version: Version
+    computed_at: int
+    event_id: str
+    arm: str = "control"
+
+    def record(self) -> dict[str, Any]:
+        """Return the list as a record of `recommendations`; the version stands first, where the store looks for it."""
+        return {
+            "version": str(self.version),
+            "placement": self.placement,
+            "subject": self.subject,
+            "items": [asdict(item) for item in self.items],
+            "model_version": self.model_version,
+            "arm": self.arm,
+            "tier": self.tier,
+            "as_of": self.version.as_of,
+            "computed_at": self.computed_at,
+            "event_id": self.event_id,
+        }
+
+    def to_json(self) -> bytes:
+        """Return the value that is stored."""
+        return orjson.dumps(self.record())
+
+
+class ListWriter:
+    """Writes lists under the rule of versions."""
+
+    SCRIPT = Script(files("freshet.udfs").joinpath("write_lists.lua").read_text("utf-8"))
+
+    def __init__(self, pipe: RedisPipe) -> None:
+        self._pipe = pipe
+
+    def write(self, lists: Sequence[tuple[str, TopList]], ttl_seconds: int) -> Written:
+        """Write (key, list) pairs and return once the server has answered.
+
+        Raises:
+            redis.RedisError: some may not be written; the same call can be made again.
+        """
+        if not lists:
+            return Written(0, 0)
+        arguments: list[Any] = []
+        for _, one in lists:
+            arguments += (one.version.as_of, one.version.sequence, ttl_seconds, one.to_json())
+        (answers,) = self._pipe.run_script(self.SCRIPT, [([key.encode() for key, _ in lists], arguments)])
+        return Written(sum(answers), len(lists) - sum(answers))
