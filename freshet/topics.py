@@ -118,11 +118,19 @@ def servers(settings: Settings) -> list[str]:
 
 def kafka_down(settings: Settings, error: Exception) -> FreshetError:
     """Say in one sentence that the broker cannot be used, and what to do."""
-    reason = str(error.args[0]).strip().rstrip(".") if error.args else type(error).__name__
     return FreshetError(
-        f"Kafka at {settings.kafka.bootstrap_servers} does not answer ({reason}); start it with `freshet up` or set "
+        f"Kafka at {settings.kafka.bootstrap_servers} does not answer ({reason(error)}); start it with `freshet up` or set "
         "FRESHET_KAFKA__BOOTSTRAP_SERVERS."
     )
+
+
+def reason(error: Exception) -> str:
+    """Return an error's own words, without the class name that the Kafka client puts before them.
+
+    >>> reason(KafkaError("no route to host.")), reason(KafkaError())
+    ('no route to host', 'KafkaError')
+    """
+    return str(error.args[0]).strip().rstrip(".") if error.args else type(error).__name__
 
 
 def _present(client: KafkaAdminClient, topics: tuple[Topic, ...]) -> dict[str, Layout]:
@@ -154,7 +162,7 @@ def _is_new(topic: dict[str, Any], settings: Settings) -> bool:
     if error is TopicAlreadyExistsError:
         return False
     if topic["error_code"]:
-        reason = topic.get("error_message") or error.__name__
+        why = topic.get("error_message") or error.__name__
         where = f"Kafka at {settings.kafka.bootstrap_servers}"
-        raise FreshetError(f"{where} refused to make topic {topic['name']} ({reason}); mend that and run it again.")
+        raise FreshetError(f"{where} refused to make topic {topic['name']} ({why}); mend that and run it again.")
     return True

@@ -58,6 +58,7 @@ def _source_table(settings: Settings) -> str:
         topic=INTERACTIONS_CLEAN,
         group="freshet-features",
         value_format=value_format,
+        rebuild=True,
     )
 
 

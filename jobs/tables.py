@@ -3,11 +3,14 @@
 from freshet.settings import Kafka
 
 
-def source(name: str, columns: str, kafka: Kafka, *, topic: str, group: str, value_format: str, extra: str = "") -> str:
-    """Return the DDL of a table that reads a topic from its beginning, or from where the job's checkpoint stands.
+def source(name: str, columns: str, kafka: Kafka, *, topic: str, group: str, value_format: str, rebuild: bool = False) -> str:
+    """Return the DDL of a table that reads a topic from where the job's checkpoint stands.
+
+    Without a checkpoint a job goes on where its group stood; one that must `rebuild` its state reads all there is.
 
     It reads uncommitted records too: the hot path does not wait for a transaction, it drops duplicates instead.
     """
+    startup = "earliest-offset" if rebuild else "group-offsets"
     return f"""CREATE TEMPORARY TABLE {name} ({columns}) WITH (
   'connector' = 'kafka',
   'topic' = '{topic}',
@@ -15,9 +18,9 @@ def source(name: str, columns: str, kafka: Kafka, *, topic: str, group: str, val
   'properties.group.id' = '{group}',
   'properties.isolation.level' = 'read_uncommitted',
   'properties.fetch.max.wait.ms' = '10',
-  'scan.startup.mode' = 'group-offsets',
+  'scan.startup.mode' = '{startup}',
   'properties.auto.offset.reset' = 'earliest',
-  {value_format}{extra}
+  {value_format}
 )"""
 
 

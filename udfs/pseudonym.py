@@ -18,7 +18,7 @@ def subject_of(user_id: str, key: bytes) -> str:
     """Return the subject of a user: HMAC-SHA-256, cut to 144 bits, in 24 URL-safe characters.
 
     >>> subject_of("u1", b"0123456789abcdef")
-    'LHFNbI0zO4ObPxaaTLAUJZVe'
+    'UWK92xi9oAgqeznEcvfRGCNM'
     """
     digest = hmac.digest(key, user_id.encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(digest[:SUBJECT_BYTES]).decode()

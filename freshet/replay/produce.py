@@ -6,6 +6,7 @@ Keep one `EventProducer` for as long as there is something to send; `produce` an
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -20,7 +21,7 @@ from freshet.schemas.avro import Encoder, Record, schema_text
 from freshet.schemas.registry import Registry, SchemaNotFound
 from freshet.schemas.topics import BY_NAME, CATALOG, INTERACTIONS
 from freshet.settings import Settings
-from freshet.topics import CONNECT_MS, kafka_down, servers
+from freshet.topics import CONNECT_MS, kafka_down, reason, servers
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11
@@ -30,6 +31,7 @@ AS_FAST_AS_POSSIBLE = Pace()
 MAX_PENDING = 50_000
 BLOCK = 1_000
 DELIVERY_S = 120
+CLOSE_S = 10
 
 
 class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
@@ -79,8 +81,12 @@ class EventProducer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # After an error there is nothing left to wait for; the reader of the message should not wait either.
-        self._producer.close(timeout=0 if kind else DELIVERY_S)
+        if kind:
+            # After an error or Ctrl-C nobody waits for what is on its way. The client's own close without a wait raises
+            # while there is something, and leaves its thread behind.
+            self._producer._sender.force_close()
+        with suppress(KafkaError):
+            self._producer.close(timeout=CLOSE_S)
 
     def produce(
         self,
@@ -104,6 +110,7 @@ class EventProducer:
             sent += 1
             if sent % BLOCK == 0 or time.monotonic() - heard > 0.1:
                 heard = time.monotonic()
+                self._settle_done()
                 on_progress(sent)
         self._settle(down_to=0)
         on_progress(sent)
@@ -170,27 +177,38 @@ class EventProducer:
 
         The record's Kafka time is that of sending: the event's own may lie beyond the topic's retention.
         """
-        self._pending.append(self._producer.send(topic, value=payload, key=key))
+        try:
+            self._pending.append(self._producer.send(topic, value=payload, key=key))
+        except KafkaError as error:
+            self._fail(error)
         if len(self._pending) >= MAX_PENDING:
             self._settle(down_to=MAX_PENDING - BLOCK)
 
     def _settle(self, *, down_to: int) -> None:
         """Wait until at most so many records are unacknowledged."""
         while len(self._pending) > down_to:
-            future = self._pending.popleft()
-            try:
-                if not future.is_done:
-                    future.get(timeout=DELIVERY_S + 1)
-            except KafkaError as error:
-                self._fail(error)
-            if future.failed():
-                self._fail(future.exception)
-            self._acknowledged += 1
+            self._settle_oldest()
+
+    def _settle_done(self) -> None:
+        """Count what was acknowledged meanwhile, so that a failure is noticed soon even when few records are on their way."""
+        while self._pending and self._pending[0].is_done:
+            self._settle_oldest()
+
+    def _settle_oldest(self) -> None:
+        future = self._pending.popleft()
+        try:
+            if not future.is_done:
+                future.get(timeout=DELIVERY_S + 1)
+        except KafkaError as error:
+            self._fail(error)
+        if future.failed():
+            self._fail(future.exception)
+        self._acknowledged += 1
 
     def _fail(self, error: Exception) -> NoReturn:
         raise FreshetError(
             f"Kafka at {self._settings.kafka.bootstrap_servers} stopped taking records after {self._acknowledged:,} "
-            f"({str(error) or type(error).__name__}); see that it runs and send them again: what is there already is dropped by "
+            f"({reason(error)}); see that it runs and send them again: what is there already is dropped by "
             "its event id."
         ) from None
 
@@ -223,6 +241,7 @@ def _config(settings: Settings) -> dict[str, object]:
         "batch_size": 131_072,
         "partitioner": KeyPartitioner(),
         "delivery_timeout_ms": DELIVERY_S * 1000,
+        "request_timeout_ms": DELIVERY_S * 250,  # so that a request can be tried again
         "bootstrap_timeout_ms": CONNECT_MS,
         "max_block_ms": CONNECT_MS,
         "allow_auto_create_topics": False,  # the broker's defaults would give it the wrong partitions

@@ -1,5 +1,6 @@
 """The producer against the real broker: nothing lost, nothing twice, each user's events in order."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from threading import Timer
@@ -97,6 +98,21 @@ def test_a_broker_that_is_killed_midway_loses_and_doubles_nothing(
         for r in records(settings, topic)
     ]
     assert sorted(ids) == sorted(f"e{number}" for number in range(20_000))
+
+
+def test_a_broker_that_stays_away_is_told_in_one_sentence_and_leaves_no_thread(
+    stack: "Stack", settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DELIVERY_S", 4)
+    crashing = Timer(1.0, stack.kill, ["kafka"])
+    crashing.start()
+    try:
+        with pytest.raises(FreshetError, match="stopped taking records after"), EventProducer(settings) as producer:
+            producer.produce(events(20_000), topic, pace=Pace(rate=1_000))
+    finally:
+        crashing.join()
+        stack.start("kafka")
+    assert not [thread.name for thread in threading.enumerate() if "freshet-replay" in thread.name]
 
 
 def test_one_record_is_where_the_answer_says(settings: Settings, topic: str) -> None:

@@ -47,7 +47,8 @@ class FakeKafka:
         FakeKafka.last = self
         self.config = config
         self.sent: list[tuple[str, bytes, bytes]] = []
-        self.closed_after: float | None = None
+        self.abandoned = False
+        self._sender = self
 
     def partitions_for(self, topic: str) -> set[int]:
         if topic not in self.topics:
@@ -59,8 +60,11 @@ class FakeKafka:
         failed = len(self.sent) > self.fail_after
         return Future(KafkaTimeoutError("Expiring 1 record(s)") if failed else None)
 
+    def force_close(self) -> None:
+        self.abandoned = True
+
     def close(self, timeout: float) -> None:
-        self.closed_after = timeout
+        pass
 
 
 @pytest.fixture
@@ -121,7 +125,14 @@ def test_after_an_error_nobody_waits_for_what_is_left(monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "KafkaProducer", FakeKafka)
     with pytest.raises(KeyboardInterrupt), EventProducer(Settings(_env_file=None)):
         raise KeyboardInterrupt
-    assert FakeKafka.last.closed_after == 0
+    assert FakeKafka.last.abandoned
+
+
+def test_without_an_error_everything_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KafkaProducer", FakeKafka)
+    with EventProducer(Settings(_env_file=None)):
+        pass
+    assert not FakeKafka.last.abandoned
 
 
 def test_progress_is_heard_and_ends_at_the_count(producer: EventProducer) -> None:

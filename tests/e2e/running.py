@@ -1,0 +1,35 @@
+"""Waiting for jobs and for what they do."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from freshet.submit import Cluster
+
+JOBS = ("ingest", "features", "scoring")
+
+
+def until(look: Callable[[], Any], what: str, timeout_s: float = 180.0, poll_s: float = 0.25) -> Any:
+    """Return what `look` finds, or fail when it finds nothing in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(poll_s)
+    raise AssertionError(f"waited {timeout_s:.0f} s in vain for {what}")
+
+
+def is_running(flink: Cluster, name: str) -> bool:
+    """Tell whether every task of a job runs."""
+    job = flink.live(name)
+    assert job is not None, f"job {name} has ended"
+    return all(vertex["status"] == "RUNNING" for vertex in flink.get(f"/jobs/{job.id}")["vertices"])
+
+
+def restarts(flink: Cluster, name: str) -> int:
+    """Return how often a job was restarted."""
+    job = flink.live(name)
+    assert job is not None
+    answer: Any = flink.get(f"/jobs/{job.id}/metrics?get=numRestarts")
+    return int(float(answer[0]["value"]))
