@@ -119,8 +119,8 @@ def servers(settings: Settings) -> list[str]:
 def kafka_down(settings: Settings, error: Exception) -> FreshetError:
     """Say in one sentence that the broker cannot be used, and what to do."""
     return FreshetError(
-        f"Kafka at {settings.kafka.bootstrap_servers} does not answer ({reason(error)}); start it with `freshet up` or set "
-        "FRESHET_KAFKA__BOOTSTRAP_SERVERS."
+        f"Kafka at {settings.kafka.bootstrap_servers} does not answer ({reason(error)}); start it with `freshet up` or "
+        "set FRESHET_KAFKA__BOOTSTRAP_SERVERS."
     )
 
 

@@ -45,6 +45,5 @@ def sink(name: str, columns: str, kafka: Kafka, *, topic: str, key: str | None, 
   {guarantee}
   {keys}
   'properties.linger.ms' = '1',
-  'properties.compression.type' = 'lz4',
   'value.format' = 'raw'
 )"""

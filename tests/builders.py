@@ -1,10 +1,13 @@
 """Events and streams for tests, so that a test reads as a sentence."""
 
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
 from freshet.udfs.aggregates.aggregate import Event
+from freshet.udfs.views import View, views_from_feast
 
 Value = TypeVar("Value")
 Record = dict[str, Any]
@@ -51,6 +54,18 @@ def a_click(*, user: str = "u1", item: str = "i1", at: int = NOON, **changes: An
 def a_purchase(*, user: str = "u1", item: str = "i1", paid: float = 9.5, at: int = NOON, **changes: Any) -> Record:
     """Return a purchase, as the front end sends it."""
     return an_interaction("purchase", user=user, at=at, item_id=item, value=paid, **changes)
+
+
+FEATURE_REPO = Path(__file__).parents[1] / "feature_repo"
+
+
+@cache
+def the_shops_views() -> tuple[View, ...]:
+    """Return the views of `feature_repo/definitions.py`, as the engine sees them."""
+    from freshet.commands.features import load_definitions
+
+    declared = load_definitions(FEATURE_REPO / "definitions.py").values()
+    return tuple(views_from_feast(one for one in declared if type(one).__name__ == "StreamFeatureView"))
 
 
 SECOND = seconds(1)

@@ -8,6 +8,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Annotated, Any
 
+import redis
 import typer
 
 from freshet.console import JsonFlag, print_json, say
@@ -113,7 +114,12 @@ def read_features(settings: Settings, entity: str, key: str) -> dict[str, Any]:
     names = [f"{view.name}:{feature.name}" for view in views for feature in view.features]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answer = feature_store(settings).get_online_features(features=names, entity_rows=[row]).to_dict()
+        try:
+            answer = feature_store(settings).get_online_features(features=names, entity_rows=[row]).to_dict()
+        except redis.RedisError:
+            raise FreshetError(
+                "The online store does not answer; start one with `freshet up` or set FRESHET_REDIS__URL."
+            ) from None
     return {name: values[0] for name, values in answer.items()}
 
 

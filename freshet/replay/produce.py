@@ -1,4 +1,4 @@
-"""Send records to Kafka: keyed, framed Avro, acknowledged by all replicas, each exactly once however often it is retried.
+"""Send records to Kafka: keyed, framed Avro, acknowledged by all replicas, each once however often it is retried.
 
 Keep one `EventProducer` for as long as there is something to send; `produce` and `produce_one` open their own.
 """
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.partitioner import DefaultPartitioner, murmur2
-from kafka.producer.future import FutureRecordMetadata
 
 from freshet.errors import FreshetError
 from freshet.replay.pace import Pace
@@ -24,6 +23,7 @@ from freshet.settings import Settings
 from freshet.topics import CONNECT_MS, kafka_down, reason, servers
 
 if TYPE_CHECKING:
+    from kafka.producer.future import FutureRecordMetadata
     from typing_extensions import Self  # in typing from Python 3.11
 
 KEY_FIELDS = {INTERACTIONS: "user_id", CATALOG: "item_id"}
@@ -35,7 +35,7 @@ CLOSE_S = 10
 
 
 class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
-    """Kafka's own partition of each key, remembered: hashing a key anew for each event is a tenth of the work of sending."""
+    """Kafka's own partition of each key, remembered: hashing it anew for each event is a tenth of all work."""
 
     def partition(self, topic: str, key: Any, serialized_key: bytes | None, *rest: Any) -> int:
         """Return the partition of a key; `rest` is the value, its bytes, and the cluster's metadata."""
@@ -84,7 +84,7 @@ class EventProducer:
         if kind:
             # After an error or Ctrl-C nobody waits for what is on its way. The client's own close without a wait raises
             # while there is something, and leaves its thread behind.
-            self._producer._sender.force_close()
+            self._producer._sender.force_close()  # noqa: SLF001
         with suppress(KafkaError):
             self._producer.close(timeout=CLOSE_S)
 
@@ -190,7 +190,7 @@ class EventProducer:
             self._settle_oldest()
 
     def _settle_done(self) -> None:
-        """Count what was acknowledged meanwhile, so that a failure is noticed soon even when few records are on their way."""
+        """Count what was acknowledged meanwhile; so a failure is noticed soon, even at a slow pace."""
         while self._pending and self._pending[0].is_done:
             self._settle_oldest()
 

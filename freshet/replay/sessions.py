@@ -1,8 +1,8 @@
 """Synthetic browsing over the real catalogue, by users who behave as their real purchases suggest.
 
-Purchases are all that the real data holds; a shop's front end also sends searches, clicks, views and carts. This makes such
-sessions from a seed: the same seed gives the same events. Every one is marked: ids begin with `synthetic-`, and the context
-says `source=synthetic`.
+Purchases are all that the real data holds; a shop's front end also sends searches, clicks, views and carts. This makes
+such sessions from a seed: the same seed gives the same events. Every one is marked: ids begin with `synthetic-`, and
+the context says `source=synthetic`.
 """
 
 import heapq
@@ -123,8 +123,8 @@ class Visit:
 class Sessions:
     """An endless stream of sessions from `start_ms` on, the same for the same four arguments.
 
-    The first `len(tastes.households)` users are the households under their own ids; further ones are their twins, such as
-    `900-2`. A user has one session at a time.
+    The first `len(tastes.households)` users are the households under their own ids; further ones are their twins, such
+    as `900-2`. A user has one session at a time.
     """
 
     tastes: Tastes
@@ -217,5 +217,5 @@ class Shoppers:
 
 
 def next_midnight(event_times: Any) -> int:
-    """Return the first midnight (UTC) after the newest of the times: where synthetic sessions go on from the real data."""
+    """Return the first midnight (UTC) after the newest of the times: there synthetic sessions follow the real data."""
     return (int(event_times.max()) // DAY_MS + 1) * DAY_MS

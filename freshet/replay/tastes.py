@@ -1,8 +1,9 @@
 """What each household likes, estimated from its purchases, in a form that a generator can draw from quickly.
 
-Nothing is fitted: a uniform draw from a household's purchase lines draws a category as often as it was bought, a uniform
-draw from a category's lines draws an item by its popularity (which falls off like Zipf's law, as it does in any shop), and
-a uniform draw from the items that followed an item in the same household and category is a step of the item-to-item chain.
+Nothing is fitted: a uniform draw from a household's purchase lines draws a category as often as it was bought, a
+uniform draw from a category's lines draws an item by its popularity (which falls off like Zipf's law, as it does in any
+shop), and a uniform draw from the items that followed an item in the same household and category is a step of the
+item-to-item chain.
 """
 
 import random

@@ -8,8 +8,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from freshet.commands import schemas
 from freshet.errors import FreshetError
@@ -94,7 +93,7 @@ def test_an_incompatible_schema_is_refused_with_the_field(registry: Registry, su
 
 
 def test_the_rule_reaches_back_to_the_first_version(registry: Registry, subject: str) -> None:
-    """The newest version gave the field a default; a reader that drops it still could not read the first one's records."""
+    """The newest version gave the field a default; a reader without it could not read the first one's records."""
     registry.register(subject, schema_text(INTERACTIONS))
     registry.register(subject, changed(name="campaign", type="string", default=""))
     without_default = changed(name="campaign", type="string")

@@ -10,7 +10,8 @@ from freshet.replay.journey import FIRST_DAY_MS, Window
 from freshet.schemas.avro import Encoder
 
 DAY_MS = journey.DAY_MS
-A_WEEK_IN = Window(FIRST_DAY_MS + 7 * DAY_MS, FIRST_DAY_MS + 14 * DAY_MS)
+FROM_MS, TO_MS = FIRST_DAY_MS + 7 * DAY_MS, FIRST_DAY_MS + 14 * DAY_MS
+A_WEEK_IN = Window(FROM_MS, TO_MS)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_equal_lines_are_numbered_whatever_order_they_come_in() -> None:
 
 
 def test_a_window_holds_the_same_events_as_the_whole_year(week: list[dict[str, object]], lines: pd.DataFrame) -> None:
-    inside = lines["event_time"].between(A_WEEK_IN.since_ms, A_WEEK_IN.until_ms, inclusive="left")
+    inside = lines["event_time"].between(FROM_MS, TO_MS, inclusive="left")
     assert list(journey.events(lines[inside])) == week
     assert len(week) > 20_000
 
@@ -54,14 +55,14 @@ def test_a_second_reading_gives_the_same_events(week: list[dict[str, object]]) -
 
 
 def test_a_limit_takes_the_first_events(week: list[dict[str, object]]) -> None:
-    limited = Window(A_WEEK_IN.since_ms, A_WEEK_IN.until_ms, limit=100)
+    limited = Window(FROM_MS, TO_MS, limit=100)
     assert list(journey.events(journey.purchases(limited))) == week[:100]
 
 
 @pytest.mark.parametrize("limit", [1, 7, 20_000])
 def test_a_limit_within_lines_of_one_time_keeps_their_order(lines: pd.DataFrame, limit: int) -> None:
-    limited = journey.purchases(Window(A_WEEK_IN.since_ms, limit=limit))
-    whole = lines[lines["event_time"] >= A_WEEK_IN.since_ms].head(limit).reset_index(drop=True)
+    limited = journey.purchases(Window(FROM_MS, limit=limit))
+    whole = lines[lines["event_time"] >= FROM_MS].head(limit).reset_index(drop=True)
     pd.testing.assert_frame_equal(limited.reset_index(drop=True), whole)
 
 

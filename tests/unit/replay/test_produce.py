@@ -11,7 +11,7 @@ from freshet.errors import FreshetError
 from freshet.replay import produce as module
 from freshet.replay.produce import Ack, EventProducer, KeyPartitioner, slot
 from freshet.schemas.avro import Encoder
-from freshet.schemas.registry import SchemaNotFound
+from freshet.schemas.registry import Registry, SchemaNotFound
 from freshet.schemas.topics import CATALOG, INTERACTIONS
 from freshet.settings import Settings
 
@@ -70,7 +70,7 @@ class FakeKafka:
 @pytest.fixture
 def producer(monkeypatch: pytest.MonkeyPatch) -> Iterator[EventProducer]:
     monkeypatch.setattr(module, "KafkaProducer", FakeKafka)
-    monkeypatch.setattr(module.Registry, "id_of", lambda *_: 7)
+    monkeypatch.setattr(Registry, "id_of", lambda *_: 7)
     with EventProducer(Settings(_env_file=None)) as producer:
         yield producer
 
@@ -156,7 +156,7 @@ def test_a_missing_schema_says_how_to_register_it(producer: EventProducer, monke
     def id_of(*_: object) -> int:
         raise SchemaNotFound("Subject not found.")
 
-    monkeypatch.setattr(module.Registry, "id_of", id_of)
+    monkeypatch.setattr(Registry, "id_of", id_of)
     with pytest.raises(FreshetError, match=r"schema of `interactions`; register it with `freshet schemas register`"):
         producer.produce(events(1))
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from freshet.commands import replay as module
 from freshet.errors import FreshetError
+from freshet.replay import journey
 from freshet.replay.journey import FIRST_DAY_MS, Window
 from freshet.replay.pace import Pace
 from freshet.replay.tastes import Tastes
@@ -59,7 +60,7 @@ def replay(*options: str) -> tuple[dict[str, Any], list[Record]]:
 
 
 def test_the_catalogue_comes_along_unless_it_is_declined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.journey, "catalogue", lambda: iter([{"item_id": "1"}, {"item_id": "2"}]))
+    monkeypatch.setattr(journey, "catalogue", lambda: iter([{"item_id": "1"}, {"item_id": "2"}]))
     assert replay("--limit", "10")[0]["catalog"] == 2
     assert len(runs[-1].sent[CATALOG]) == 2
     assert replay("--limit", "10", "--no-catalog")[0]["catalog"] == 0

@@ -18,7 +18,7 @@ BASELINE = sorted((Path(__file__).parent / "baseline").glob("*.avsc"))
 
 def can_read(reader: str, writer: str) -> bool:
     """Ask Avro's own checker, not the registry's."""
-    result = ReaderWriterCompatibilityChecker().get_compatibility(parse(reader), parse(writer))
+    result = ReaderWriterCompatibilityChecker().get_compatibility(parse(reader), parse(writer))  # type: ignore[no-untyped-call]
     return bool(result.compatibility is SchemaCompatibilityType.compatible)
 
 

@@ -60,7 +60,7 @@ def records(settings: Settings, topic: str) -> list[Any]:
         consumer.assign(partitions)
         consumer.seek_to_beginning()
         wanted = sum(consumer.end_offsets(partitions).values())
-        found = []
+        found: list[Any] = []
         while len(found) < wanted:
             found += [record for batch in consumer.poll(timeout_ms=1_000).values() for record in batch]
     return found
