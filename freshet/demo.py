@@ -140,9 +140,9 @@ def wait_for(look: Callable[[], T | None], what: str, poll_s: float = 0.2) -> T:
 
 def surprising_item(answer: Answer) -> str:
     """Return a popular item whose company is least like the list: to look at it should change the list."""
-    from freshet.models.artefact import Artefact, default_artefact
+    from freshet.models.artefact import Artefact
 
-    artefact = Artefact.load(default_artefact())
+    artefact = Artefact.load()
     listed = {artefact.vocabulary.index_of[item] for item in ids(answer)}
 
     def overlap(index: int) -> int:

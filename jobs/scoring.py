@@ -10,7 +10,8 @@ from pyflink.table.statement_set import StatementSet
 
 from freshet.jobs.runtime import environment, schema_id
 from freshet.jobs.tables import sink, source
-from freshet.models.artefact import check_artefact, default_artefact
+from freshet.models.artefact import Artefact
+from freshet.models.manifest import MODEL
 from freshet.models.recommend import RecommenderConfig, Update, load_recommender
 from freshet.schemas.topics import FEATURE_UPDATES, RECOMMENDATIONS
 from freshet.settings import Settings, load_settings
@@ -25,7 +26,8 @@ def build(env: TableEnvironment, settings: Settings) -> StatementSet:
     Raises:
         FreshetError: the model's artefact is missing or damaged; better told here than by a job that restarts.
     """
-    check_artefact(settings.model.path or default_artefact())
+    artefact = Artefact.load(settings.model.path)
+    artefact.manifest.checked(artefact.folder, MODEL)
     make_lists = partial(load_recommender, _config(settings))
     score = score_udf(make_lists, Update, settings.registry.url, schema_id(settings, RECOMMENDATIONS))
     env.create_temporary_function("score", score)

@@ -3,7 +3,9 @@
 Everything here runs for every event of the stream job, so it is a few numpy calls over a table made in training.
 """
 
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +36,30 @@ class CovisitTable:
     def size(self) -> int:
         """One more than the highest item index."""
         return len(self.neighbours)
+
+    def write(self, path: Path) -> None:
+        """Write the table as a compressed npz: `neighbours` uint16, `scores` float16.
+
+        Raises:
+            ValueError: there are more items than 16 bits can number.
+        """
+        if self.size > np.iinfo(np.uint16).max:
+            raise ValueError(f"{self.size} items do not fit 16 bits")
+        neighbours, scores = self.neighbours.astype(np.uint16), self.scores.astype(np.float16)
+        np.savez_compressed(path, neighbours=neighbours, scores=scores)
+
+    @classmethod
+    def read(cls, path: Path) -> "CovisitTable":
+        """Read a table back.
+
+        Raises:
+            ValueError: the file is not what `write` writes.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls(file["neighbours"].astype(np.int32), file["scores"].astype(np.float32))
+        except (KeyError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path.name} is not a co-visit table: {error}") from None
 
 
 class Candidates(NamedTuple):

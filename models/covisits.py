@@ -1,7 +1,6 @@
 """Learns the co-visit table: what is bought after what, over all users of the training window."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,27 +73,3 @@ def _best(counts: NDArray[np.float32], bought: NDArray[np.float64], k: int) -> C
         scores[item] = row[top] * bought[item] ** (POPULARITY_PENALTY - 1.0)
         neighbours[item] = np.where(row[top] > 0, top, 0)
     return CovisitTable(neighbours, scores)
-
-
-def write_covisits(table: CovisitTable, path: Path) -> None:
-    """Write a table as a compressed npz: `neighbours` uint16, `scores` float16.
-
-    Raises:
-        ValueError: there are more items than 16 bits can number.
-    """
-    if table.size > np.iinfo(np.uint16).max:
-        raise ValueError(f"{table.size} items do not fit 16 bits")
-    np.savez_compressed(path, neighbours=table.neighbours.astype(np.uint16), scores=table.scores.astype(np.float16))
-
-
-def read_covisits(path: Path) -> CovisitTable:
-    """Read a table back.
-
-    Raises:
-        ValueError: the file is not what `write_covisits` writes.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return CovisitTable(file["neighbours"].astype(np.int32), file["scores"].astype(np.float32))
-    except (KeyError, OSError) as error:
-        raise ValueError(f"{path.name} is not a co-visit table: {error}") from None

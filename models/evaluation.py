@@ -1,15 +1,21 @@
 """How well a ranking foresees a visit, and the two simple rankings that a model has to beat."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from freshet.models.candidates import CovisitTable, covisit_scores
-from freshet.models.examples import Examples
+from freshet.models.dataset import Split
+from freshet.models.examples import Examples, Moment, ask
+from freshet.models.features import CANDIDATE_FEATURES
+from freshet.models.manifest import Evaluation
+from freshet.models.preparation import Prepared, Recipe, Report, answers, as_served, every_item, some
 
 TOP = 20
+
+POPULARITY_OF_THE_DAY = CANDIDATE_FEATURES.index("log1p(item_events_ewma_24h)")
 
 Reals = NDArray[np.float64]
 Rank = Callable[[Examples], NDArray[np.floating]]
@@ -44,9 +50,9 @@ class Figures:
     """Means over visits: hit rate and NDCG of the first 20, reciprocal rank of the first item found."""
 
     visits: int
-    hr_at_20: float = field(metadata={"label": "HR@20"})
-    ndcg_at_20: float = field(metadata={"label": "NDCG@20"})
-    mrr: float = field(metadata={"label": "MRR"})
+    hr_at_20: float
+    ndcg_at_20: float
+    mrr: float
 
 
 def outcomes(scores: Reals, bought: NDArray[np.bool_], to_find: NDArray[np.int64]) -> tuple[Reals, Reals, Reals]:
@@ -94,6 +100,11 @@ def by_popularity(examples: Examples) -> Reals:
     return -examples.candidates.astype(np.float64)
 
 
+def by_popularity_of_the_day(examples: Examples) -> Reals:
+    """Rank by the decayed count of the last day, read when the other features are."""
+    return examples.candidate_features[:, :, POPULARITY_OF_THE_DAY].astype(np.float64)
+
+
 def by_covisits(table: CovisitTable) -> Rank:
     """Rank by the co-visit score, and by popularity where it is equal or there is none."""
 
@@ -104,3 +115,34 @@ def by_covisits(table: CovisitTable) -> Rank:
         return np.asarray(scores - 1e-12 * examples.candidates)
 
     return rank
+
+
+def measure(
+    prepared: Prepared, split: Split, recipe: Recipe, models: Mapping[str, Rank], report: Report
+) -> tuple[Evaluation, ...]:
+    """Return the figures of models and baselines over the visits of the test days, in three settings.
+
+    What is served, by features of the user's last event and by those of the visit itself, and then the whole vocabulary,
+    for a random part of the visits.
+    """
+    rankings = {
+        **models,
+        "popularity": by_popularity,
+        "popularity of the day": by_popularity_of_the_day,
+        "co-visits": by_covisits(prepared.table),
+    }
+    served, every = as_served(prepared, recipe), every_item(prepared)
+    *_, since_ms, until_ms = split.milliseconds()
+    asked = {moment: ask(prepared.visits, since_ms, until_ms, moment) for moment in Moment}
+    few = some(asked[Moment.VISIT], recipe.all_items_visits, recipe.seed)
+    evaluations: list[Evaluation] = []
+    for candidates, moment, questions, choose in (
+        ("served", Moment.LAST_EVENT, asked[Moment.LAST_EVENT], served),
+        ("served", Moment.VISIT, asked[Moment.VISIT], served),
+        ("all", Moment.VISIT, few, every),
+    ):
+        batches = answers(prepared, questions, choose, f"test, {candidates} {moment.value}", report)
+        setting = {"candidates": candidates, "moment": moment.value}
+        for ranking, figures in evaluate(batches, rankings).items():
+            evaluations.append(Evaluation.model_validate({"ranking": ranking, **setting, **asdict(figures)}))
+    return tuple(evaluations)

@@ -24,8 +24,14 @@ from freshet.models.features import RECENT, SESSION_GAP_MS, WINDOWS
 Ints = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
-Choose = Callable[[Ints, Ints], Ints]
-"""Picks candidates from the recent items [20] and the items to find [n]; every call returns as many."""
+Choose = Callable[[Ints, Ints, Ints], Ints]
+"""Picks candidates from the recent items [20], all items by falling popularity [V] and the items to find [n].
+
+Every call returns as many."""
+
+POPULAR_FOR_MS = features.HOUR_MS
+"""How long an order by popularity is used before it is made anew. Serving does so every few seconds; by a half-life of a
+day an hour changes little."""
 
 USER_SHIFT = 44  # 2^44 ms after 1970 is the year 2527, so user << 44 | ms sorts by user, then time
 
@@ -135,10 +141,11 @@ def joined(parts: list[Questions]) -> Questions:
 
 
 def recent_rows(events: Events, questions: Questions) -> Ints:
-    """Return the last 20 items of each user, int64 [Q, 20], newest first, 0 where there is none or none known."""
+    """Return the known ones among the last 20 items of each user, int64 [Q, 20], newest first, then 0."""
     positions = questions.known[:, None] - 1 - np.arange(RECENT)
     there = positions >= questions.first[:, None]
-    return np.where(there, events.item[np.maximum(positions, 0)], 0)
+    rows = np.where(there, events.item[np.maximum(positions, 0)], 0)
+    return np.take_along_axis(rows, np.argsort(rows == 0, axis=1, kind="stable"), axis=1)
 
 
 def activity(events: Events, questions: Questions) -> Reals:
@@ -203,6 +210,8 @@ class Walk:
         self._affinity = DecayedCounts(users * self._width, features.AFFINITY_HALF_LIVES_MS)
         self._popularity = DecayedCounts(len(self._item_category), features.POPULARITY_HALF_LIVES_MS)
         self._wanted = np.zeros(len(self._item_category), np.bool_)
+        self._everything = np.arange(1, len(self._item_category))
+        self._popular, self._popular_at = self._everything, -POPULAR_FOR_MS
 
     def _timeline(self, questions: Questions) -> Iterator[tuple[int, int]]:
         # At one instant: first the questions that must not see it, then its visits, then the questions that may.
@@ -231,14 +240,20 @@ class Walk:
     def _read(
         self, questions: Questions, position: int, recent: Ints, raw_user: Reals, targets: Ints, choose: Choose
     ) -> "_Row":
-        chosen = choose(recent, targets)
         at = int(questions.as_of[position])
+        chosen = choose(recent, self._by_popularity(at), targets)
         keys = self._keys(int(questions.user[position]), self._item_category[chosen])
         raw = np.concatenate([self._affinity.read(keys, at), self._popularity.read(chosen, at)])
         self._wanted[targets] = True
         bought = self._wanted[chosen]
         self._wanted[targets] = False
         return _Row(recent, chosen, raw_user, raw.astype(np.float32), bought, len(targets))
+
+    def _by_popularity(self, at: int) -> Ints:
+        if at - self._popular_at >= POPULAR_FOR_MS:
+            counts = self._popularity.read(self._everything, at)[-1]
+            self._popular, self._popular_at = np.argsort(-counts, kind="stable") + 1, at
+        return self._popular
 
 
 _BEFORE, _UPDATE, _AFTER = 0, 1, 2

@@ -72,10 +72,10 @@ USER_SOURCES = (
 """Raw values behind `user_features`, in order: events, events, events, money, events, page views, seconds."""
 
 CANDIDATE_SOURCES = (
-    Source("user_category_affinity", "user_category_affinity_ewma_7d"),
-    Source("user_category_affinity", "user_category_affinity_ewma_30m"),
-    Source("item_popularity", "item_popularity_ewma_1h"),
-    Source("item_popularity", "item_popularity_ewma_24h"),
+    Source("user_category_affinity", "user_category_ewma_7d"),
+    Source("user_category_affinity", "user_category_ewma_30m"),
+    Source("item_popularity", "item_events_ewma_1h"),
+    Source("item_popularity", "item_events_ewma_24h"),
 )
 """Raw values behind `candidate_features`, in order; all four are decayed counts of events.
 

@@ -42,8 +42,9 @@ class ItemTable(nn.Module):
         self.by_kind = nn.Embedding(shape.kinds, shape.width)
         self.register_buffer("category", category, persistent=False)
         self.register_buffer("kind", kind, persistent=False)
-        for part in (self.own, self.by_category, self.by_kind):
-            nn.init.normal_(part.weight, std=0.05)
+        # An item starts as what its category and type say, and moves away from it as far as its purchases carry it.
+        for part, spread in ((self.own, 0.005), (self.by_category, 0.05), (self.by_kind, 0.05)):
+            nn.init.normal_(part.weight, std=spread)
 
     def folded(self) -> Tensor:
         """Return the vector of every item, float32 [V + 1, width]; zero for index 0."""
@@ -78,7 +79,8 @@ class Head(nn.Module):
         candidate_features: Tensor,
     ) -> Tensor:
         """Return the scores, float32 [B, C]; see `Ranker.forward`."""
-        recent, chosen = table[recent_items], table[candidates]
+        look_up = nn.functional.embedding
+        recent, chosen = look_up(recent_items, table), look_up(candidates, table)
         known = (recent_items > 0).to(recent.dtype)
         mean = (recent * known[:, :, None]).sum(1) / known.sum(1, keepdim=True).clamp(min=1.0)
         # The user's part of the first layer is the same for all candidates: computed once, then added to each.
@@ -87,7 +89,7 @@ class Head(nn.Module):
         interest = (fits * known[:, None, :]) @ recent
         side = torch.cat([chosen, interest, interest * chosen, candidate_features], dim=-1)
         hidden = torch.relu(self.candidate(side) + user[:, None, :])
-        scores = self.last(torch.relu(self.second(hidden))).squeeze(-1) + bias[candidates].squeeze(-1)
+        scores = self.last(torch.relu(self.second(hidden))).squeeze(-1) + look_up(candidates, bias).squeeze(-1)
         return torch.where(candidates > 0, scores, torch.full_like(scores, PADDING_SCORE))
 
 
@@ -141,13 +143,14 @@ class ServedRanker(nn.Module):
         return scores
 
 
-def listwise_loss(scores: Tensor, bought: Tensor) -> Tensor:
+def listwise_loss(scores: Tensor, bought: Tensor, log_weights: Tensor) -> Tensor:
     """Return the mean over bought candidates of -log of their softmax against the candidates that were not bought.
 
     Args:
         scores: float32 [B, C].
         bought: bool [B, C].
+        log_weights: float32 [C], the log of how many items each candidate stands for when it was not bought.
     """
-    others = torch.logsumexp(scores.masked_fill(bought, PADDING_SCORE), dim=1, keepdim=True)
+    others = torch.logsumexp((scores + log_weights).masked_fill(bought, PADDING_SCORE), dim=1, keepdim=True)
     losses = nn.functional.softplus(others - scores)
     return (losses * bought).sum() / bought.sum().clamp(min=1)

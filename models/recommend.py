@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.artefact import Artefact, default_artefact
+from freshet.models.artefact import Artefact
 from freshet.models.candidates import SOURCES, Candidates, candidates, padded
 from freshet.models.features import (
     AFFINITY_HALF_LIVES_MS,
@@ -62,10 +62,21 @@ class Update(NamedTuple):
 class Scorer(Protocol):
     """What the recommender needs of a model."""
 
-    version: str
-    tier: str
+    @property
+    def version(self) -> str:
+        """The model's name and version."""
 
-    def score(self, recent: Ints, candidates: Ints, user_features: Floats, candidate_features: Floats) -> Floats:
+    @property
+    def tier(self) -> str:
+        """The tier of the lists that it makes."""
+
+    @property
+    def provider(self) -> str:
+        """Where it runs."""
+
+    def score(
+        self, recent_items: Ints, candidates: Ints, user_features: Floats, candidate_features: Floats, /
+    ) -> Floats:
         """Return a score for each candidate, float32 [B, C]."""
 
 
@@ -122,6 +133,11 @@ class Recommender:
     def tier(self) -> str:
         """The tier of the lists that are made now."""
         return self._scorer.tier
+
+    @property
+    def provider(self) -> str:
+        """Where the model runs."""
+        return self._scorer.provider
 
     def recommend(self, updates: Sequence[Update]) -> list[TopList]:
         """Make one list for each subject in the batch, store them, and return them.
@@ -255,8 +271,8 @@ def load_recommender(config: RecommenderConfig) -> Recommender:
         FreshetError: the artefact is missing, or is not what its manifest says.
         redis.RedisError: the store does not answer.
     """
-    path = config.model_path or default_artefact()
-    artefact, scorer = Artefact.load(path), OnnxScorer.load(path, config.providers)
+    artefact = Artefact.load(config.model_path)
+    scorer = OnnxScorer.load(artefact.folder, config.providers)
     pipe = RedisPipe(config.redis_url)
     items = FeatureReader(
         RedisPipe(config.redis_url), config.project, "item_popularity", ("item_id",), POPULARITY_FEATURES

@@ -1,120 +1,165 @@
-"""Trains the ranker from purchases, and measures it against popularity and co-visits. Needs torch."""
+"""Fits the ranker to the examples before the validation days and keeps its best epoch. Needs torch."""
 
 # mypy: allow-untyped-calls
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from freshet.models.candidates import CovisitTable, candidates
-from freshet.models.covisits import learn_covisits
-from freshet.models.dataset import Events, Split, Visits, build_vocabulary, item_kinds, to_events, to_visits, to_ms
-from freshet.models.evaluation import Figures, Rank, by_covisits, by_popularity, evaluate
-from freshet.models.examples import Choose, Examples, Ints, Moment, Questions, Walk, ask, joined
+from freshet.errors import FreshetError
+from freshet.models.dataset import Split
+from freshet.models.evaluation import Rank, evaluate, measure
+from freshet.models.examples import Examples, Moment, ask, joined
+from freshet.models.manifest import Evaluation
+from freshet.models.preparation import (
+    Prepared,
+    Recipe,
+    Report,
+    answers,
+    as_served,
+    for_training,
+    negative_weights,
+    prepare,
+    some,
+)
 from freshet.models.ranker import Ranker, Shape, listwise_loss
-from freshet.models.vocabulary import Vocabulary
 
-Report = Callable[[str, int, int], None]
-"""Called with the stage, how much of it is done, and of how much."""
+Columns = tuple[Tensor, ...]
+"""The four inputs of the ranker, then `bought`, of all training examples."""
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a training run is made of, beside the data."""
-
-    seed: int = 7
-    epochs: int = 6
-    batch: int = 256
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-6
-    width: int = 32
-    least_baskets: int = 40
-    positives: int = 8
-    served_negatives: int = 48
-    other_negatives: int = 24
-    served: int = 200
-    validation_visits: int = 3000
-    threads: int = 1
+SAMPLE = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """What is learnt and counted before the network is trained."""
+class Trained:
+    """A trained model with all that serving it takes, and what it is worth.
 
-    vocabulary: Vocabulary
-    kinds: Ints
-    table: CovisitTable
-    visits: Visits
-    walk: Walk
-
-    @property
-    def popular(self) -> Ints:
-        """All items, the most bought first: the order of the vocabulary."""
-        return np.arange(1, len(self.vocabulary) + 1)
-
-
-def prepare(purchases: pd.DataFrame, split: Split, recipe: Recipe) -> Prepared:
-    """Build the vocabulary and the co-visit table from the training window alone, and number all events."""
-    trained_on = purchases[purchases["at"] < to_ms(split.validation)]
-    vocabulary = build_vocabulary(trained_on, recipe.least_baskets)
-    events = to_events(purchases, vocabulary)
-    visits = to_visits(events)
-    table = learn_covisits(events, visits, len(vocabulary), to_ms(split.validation))
-    walk = Walk(events, visits, len(vocabulary.categories), vocabulary.item_category)
-    return Prepared(vocabulary, item_kinds(trained_on, vocabulary), table, visits, walk)
-
-
-def for_training(prepared: Prepared, recipe: Recipe, generator: np.random.Generator) -> Choose:
-    """Pick items bought, then items not bought that would be served, then any; see `negative_weights`.
-
-    A slot stays 0 where there are fewer, and where a draw meets an item that was bought or is among the recent ones.
+    Attributes:
+        prepared: the vocabulary and the co-visit table.
+        ranker: the network.
+        sample: the four inputs of some training examples, to compare the exported graph on.
+        evaluations: figures of the model and the baselines over the test visits.
     """
-    size = len(prepared.vocabulary)
-    first, second = recipe.positives, recipe.positives + recipe.served_negatives
-    barred = np.zeros(size + 1, np.bool_)
 
-    def choose(recent: Ints, targets: Ints) -> Ints:
-        row = np.zeros(second + recipe.other_negatives, np.int64)
-        bought = generator.permutation(targets)[: recipe.positives]
-        served = candidates(recent, prepared.table, prepared.popular, recipe.served).indices
-        some = served[generator.permutation(len(served))[: recipe.served_negatives]]
-        row[first : first + len(some)] = some
-        row[second:] = generator.integers(1, size + 1, recipe.other_negatives)
-        barred[targets] = barred[recent] = True
-        row[barred[row]] = 0
-        barred[targets] = barred[recent] = False
-        row[: len(bought)] = bought
-        return row
-
-    return choose
+    prepared: Prepared
+    ranker: Ranker
+    sample: Columns
+    evaluations: tuple[Evaluation, ...]
 
 
-def negative_weights(items: int, recipe: Recipe) -> NDArray[np.float32]:
-    """Return the log of how many items each candidate of `for_training` stands for, float32 [C].
+def train(purchases: pd.DataFrame, split: Split, recipe: Recipe, name: str, report: Report) -> Trained:
+    """Train a ranker and measure it against the baselines.
 
-    Served negatives are drawn far more densely than others. Weighted so, the sum of their odds estimates that of the
-    whole vocabulary, and scores learn how likely an item is, not how seldom it is drawn.
+    Args:
+        purchases: as `dataset.read_purchases` returns them.
+        split: the days that part training, validation and test.
+        recipe: everything that may be tuned; its seed fixes every draw.
+        name: the model's name in the figures.
+        report: hears of progress.
+
+    Raises:
+        FreshetError: the data do not suffice for the split.
     """
-    served = min(recipe.served, items)
-    each = (1.0, served / recipe.served_negatives, max(items - served, 1) / recipe.other_negatives)
-    return np.log(np.repeat(each, (recipe.positives, recipe.served_negatives, recipe.other_negatives))).astype(np.float32)
+    split.check()
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    report("co-visits", 0, 1)
+    prepared = prepare(purchases, split, recipe)
+    report("co-visits", 1, 1)
+    columns = training_columns(prepared, split, recipe, report)
+    ranker = fit(prepared, columns, split, recipe, report)
+    evaluations = measure(prepared, split, recipe, {name: by_ranker(ranker)}, report)
+    return Trained(prepared, ranker, tuple(column[-SAMPLE:] for column in columns[:-1]), evaluations)
 
 
-def as_served(prepared: Prepared, recipe: Recipe) -> Choose:
-    """Pick the candidates that the stream job would score."""
+def training_columns(prepared: Prepared, split: Split, recipe: Recipe, report: Report) -> Columns:
+    """Return all training examples, read at both moments, in order of time.
 
-    def choose(recent: Ints, targets: Ints) -> Ints:
-        row = np.zeros(recipe.served, np.int64)
-        found = candidates(recent, prepared.table, prepared.popular, recipe.served).indices
-        row[: len(found)] = found
-        return row
+    Raises:
+        FreshetError: there are none.
+    """
+    since_ms, until_ms, *_ = split.milliseconds()
+    asked = joined([ask(prepared.visits, since_ms, until_ms, moment) for moment in Moment])
+    choose = for_training(prepared, recipe, np.random.default_rng(recipe.seed))
+    parts = [
+        (*_inputs(examples), torch.from_numpy(examples.bought))
+        for examples in answers(prepared, asked, choose, "training examples", report)
+    ]
+    if not parts:
+        raise FreshetError("No visit of the training window holds a known item: give it more data or an earlier --since.")
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
-    return choose
+
+def fit(prepared: Prepared, columns: Columns, split: Split, recipe: Recipe, report: Report) -> Ranker:
+    """Return the ranker of the epoch that ranks the validation visits best, by NDCG@20 of what would be served."""
+    _, since_ms, until_ms, _ = split.milliseconds()
+    asked = some(ask(prepared.visits, since_ms, until_ms, Moment.LAST_EVENT), recipe.validation_visits, recipe.seed)
+    held_out = list(answers(prepared, asked, as_served(prepared, recipe), "validation examples", report))
+    ranker = new_ranker(prepared, recipe)
+    best, best_ndcg = ranker, -1.0
+    for _ in _epochs(ranker, columns, negative_weights(len(prepared.vocabulary), recipe), recipe, report):
+        ndcg = evaluate(held_out, {"ranker": by_ranker(ranker)})["ranker"].ndcg_at_20
+        if ndcg > best_ndcg:
+            best, best_ndcg = deepcopy(ranker), ndcg
+    return best
 
 
-def every_item(prepared: Prepared) -> Choose:
-    """Pick the whole vocabulary."""
-    return lambda recent, targets: prepared.popular
+def new_ranker(prepared: Prepared, recipe: Recipe) -> Ranker:
+    """Return an untrained ranker of the right size."""
+    vocabulary, kinds = prepared.vocabulary, prepared.kinds
+    shape = Shape(len(vocabulary) + 1, len(vocabulary.categories) + 1, int(kinds.max()) + 1, recipe.width)
+    category = torch.from_numpy(vocabulary.item_category.astype(np.int64))
+    return Ranker(shape, category, torch.from_numpy(kinds))
+
+
+def _epochs(
+    ranker: Ranker, columns: Columns, log_weights: NDArray[np.float32], recipe: Recipe, report: Report
+) -> Iterator[int]:
+    generator = np.random.default_rng(recipe.seed)
+    count = len(columns[0])
+    steps = -(-count // recipe.batch)
+    step = _Step(ranker, torch.from_numpy(log_weights), recipe, recipe.epochs * steps)
+    for epoch in range(recipe.epochs):
+        for number, rows in enumerate(np.array_split(generator.permutation(count), steps), start=1):
+            step(tuple(column[torch.from_numpy(rows)] for column in columns))
+            report("training", epoch * steps + number, recipe.epochs * steps)
+        yield epoch
+
+
+class _Step:
+    def __init__(self, ranker: Ranker, log_weights: Tensor, recipe: Recipe, steps: int) -> None:
+        rate = recipe.learning_rate
+        self._ranker = ranker
+        self._log_weights = log_weights
+        self._optimiser = torch.optim.AdamW(ranker.parameters(), lr=rate, weight_decay=recipe.weight_decay)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimiser, rate, total_steps=steps, pct_start=0.1)
+
+    def __call__(self, batch: Columns) -> None:
+        *inputs, bought = batch
+        loss = listwise_loss(self._ranker(*inputs), bought, self._log_weights)
+        self._optimiser.zero_grad()
+        loss.backward()
+        self._optimiser.step()
+        self._schedule.step()
+
+
+def by_ranker(ranker: Ranker) -> Rank:
+    """Rank by a model as it is served."""
+    served = ranker.served().eval()
+
+    def rank(examples: Examples) -> NDArray[np.float64]:
+        with torch.no_grad():
+            scores: NDArray[np.float32] = served(*_inputs(examples)).numpy()
+        return scores.astype(np.float64)
+
+    return rank
+
+
+def _inputs(examples: Examples) -> Columns:
+    parts = (examples.recent_items, examples.candidates, examples.user_features, examples.candidate_features)
+    return tuple(torch.from_numpy(part) for part in parts)

@@ -4,7 +4,8 @@ Each event flows through the views one after the other and leaves with the new v
 everything that the event changed and one writer can store it before it is announced.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 from freshet.errors import FreshetError
 from freshet.udfs.views import Aggregation, View
@@ -23,6 +24,9 @@ EVENT_COLUMNS = (
     "brand",
     "source_offset",
 )
+
+NUMBERS = frozenset(("event_time", "value", "source_offset"))
+KEYS = ("subject", "item_id", "event_type", "category")  # what the writer is given of each event to make keys from
 
 # The Java functions that the SQL calls, and their classes in the jar that `freshet up` puts on the cluster.
 FUNCTIONS = {
@@ -65,22 +69,58 @@ EXPRESSIONS: dict[str, Expression] = {
 }
 
 
+VALUE_TYPES = {
+    "count": "Int64",
+    "sum": "Float64",
+    "ewma": "Float64",
+    "trend": "Float64",
+    "last_n": "Array(String)",
+    "session_count": "Int64",
+    "session_duration": "Float64",
+}
+
+
 def expression(feature: Aggregation) -> str:
     """Return the aggregate call of one feature.
 
     Raises:
-        FreshetError: no such function, or a window that is not a whole number of slides.
+        FreshetError: it cannot be computed; the text says why.
     """
-    make = EXPRESSIONS.get(feature.function)
-    if make is None:
-        raise FreshetError(
-            f"Feature {feature.name}: there is no function {feature.function!r}; choose one of {', '.join(EXPRESSIONS)}."
-        )
-    if feature.function in ("count", "sum") and (not feature.slide_ms or feature.window_ms % feature.slide_ms):
-        raise FreshetError(f"Feature {feature.name}: its time_window must be a whole number of slide_intervals.")
-    if feature.function == "last_n" and feature.n < 1:
-        raise FreshetError(f"Feature {feature.name}: say how many with the tag '{feature.name}.n'.")
-    return make(feature)
+    for problem in (*_problems_of_the_name(feature.name), *_problems(feature)):
+        raise FreshetError(f"Feature {feature.name}: {problem}.")
+    return EXPRESSIONS[feature.function](feature)
+
+
+def _problems(feature: Aggregation) -> Iterator[str]:
+    function, tag = feature.function, f"'{feature.name}"
+    if function not in EXPRESSIONS:
+        yield f"there is no function {function!r}; choose one of {', '.join(EXPRESSIONS)}"
+        return
+    if feature.column not in EVENT_COLUMNS:
+        yield f"events have no column {feature.column!r}; choose one of {', '.join(EVENT_COLUMNS)}"
+    if feature.value_type != VALUE_TYPES[function]:
+        yield f"{function} gives {VALUE_TYPES[function]}, and its field is {feature.value_type}"
+    if function != "last_n" and feature.window_ms <= 0:
+        yield f"{function} needs a time_window"
+    if function in ("count", "sum") and feature.window_ms % (feature.slide_ms or feature.window_ms + 1):
+        yield "its time_window must be a whole number of slide_intervals"
+    if function == "trend" and not 0 < feature.slide_ms < feature.window_ms:
+        yield "its slide_interval, the short half-life, must be shorter than its time_window, the long one"
+    if function == "sum" and feature.column != "value":
+        yield "sum adds up the column 'value'; the others hold no amounts"
+    if function == "last_n" and feature.column in NUMBERS:
+        yield f"last_n keeps texts, and {feature.column} is a number"
+    if function == "last_n" and feature.n < 1:
+        yield f"say how many with the tag {tag}.n'"
+    if function == "session_duration" and feature.where:
+        yield f"a session lasts from its first event to its last, whatever they are; leave out the tag {tag}.where'"
+
+
+def _problems_of_the_name(name: str) -> Iterator[str]:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        yield "a name in SQL is made of letters, digits and underscores"
+    if name in (*EVENT_COLUMNS, "pt", "version", "as_of"):
+        yield "events have a column of that name"
 
 
 def view_query(view: View, source: str, carried: Sequence[str]) -> str:
@@ -88,11 +128,15 @@ def view_query(view: View, source: str, carried: Sequence[str]) -> str:
 
     `version` counts the events of the key and `as_of` is the latest of their times, so the pair grows with every event
     whatever the order in which they come.
+
+    Raises:
+        FreshetError: the view cannot be computed; the text says why.
     """
-    columns = ",\n         ".join(f"{expression(feature)} OVER key_so_far AS {feature.name}" for feature in view.features)
-    names = ", ".join(["version", "as_of", *(feature.name for feature in view.features)])
+    _check(view)
+    columns = ",\n         ".join(f"{expression(feature)} OVER key_so_far AS `{feature.name}`" for feature in view.features)
+    names = ", ".join(["version", "as_of", *quoted([feature.name for feature in view.features])])
     kept = ", ".join(quoted(carried))
-    return f"""SELECT {kept}, pt, freshet_row({names}) AS {view.name}
+    return f"""SELECT {kept}, pt, freshet_row({names}) AS `{view.name}`
 FROM (
   SELECT {kept}, pt,
          COUNT(*) OVER key_so_far AS version,
@@ -103,6 +147,14 @@ FROM (
     PARTITION BY {", ".join(quoted(view.keys))} ORDER BY pt ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
   )
 )"""
+
+
+def _check(view: View) -> None:
+    for problem in _problems_of_the_name(view.name):
+        raise FreshetError(f"View {view.name}: {problem}.")
+    for key in view.keys:
+        if key not in KEYS:
+            raise FreshetError(f"View {view.name}: {key!r} cannot be a key; the keys are made of {', '.join(KEYS)}.")
 
 
 def chain(views: Sequence[View], source: str) -> list[tuple[str, str]]:

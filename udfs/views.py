@@ -1,6 +1,6 @@
 """Feature views as the engine sees them: what is computed, for which key, under which names."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -51,11 +51,25 @@ def view_from_feast(declared: Any) -> View:
     """
     types = {field.name: str(field.dtype) for field in declared.features}
     features = tuple(_feature(declared.name, one, types, declared.tags) for one in declared.aggregations)
-    missing = set(types) - set(declared.join_keys) - {feature.name for feature in features}
-    if missing:
-        raise FreshetError(f"View {declared.name}: no aggregation gives {', '.join(sorted(missing))}.")
+    for problem in _problems(features, set(types) - set(declared.join_keys), declared.tags):
+        raise FreshetError(f"View {declared.name}: {problem}.")
     ttl = int(declared.ttl.total_seconds()) if declared.ttl else 0
     return View(declared.name, tuple(declared.join_keys), features, ttl)
+
+
+def _problems(features: Sequence[Aggregation], fields: set[str], tags: Mapping[str, str]) -> Iterator[str]:
+    names = [feature.name for feature in features]
+    if missing := fields - set(names):
+        yield f"no aggregation gives {', '.join(sorted(missing))}"
+    if not features:
+        yield "it has no aggregations"
+    for name in names:
+        if names.count(name) > 1:
+            yield f"two aggregations give {name}"
+    for tag in tags:
+        feature, _, what = tag.rpartition(".")
+        if what in ("where", "n") and feature not in names:
+            yield f"the tag '{tag}' is for no feature of it"
 
 
 def _feature(view: str, one: Any, types: Mapping[str, str], tags: Mapping[str, str]) -> Aggregation:
@@ -72,8 +86,15 @@ def _feature(view: str, one: Any, types: Mapping[str, str], tags: Mapping[str, s
         window_ms=_ms(one.time_window),
         slide_ms=_ms(one.slide_interval),
         where=tags.get(f"{one.name}.where", ""),
-        n=int(tags.get(f"{one.name}.n", "0")),
+        n=_length(view, f"{one.name}.n", tags),
     )
+
+
+def _length(view: str, tag: str, tags: Mapping[str, str]) -> int:
+    text = tags.get(tag, "0")
+    if not text.isdecimal():
+        raise FreshetError(f"View {view}: the tag '{tag}' is {text!r}; it is a length, such as '20'.")
+    return int(text)
 
 
 def _ms(span: timedelta | None) -> int:

@@ -19,7 +19,13 @@ from freshet.udfs.top_n import TopList
 class Lists(Protocol):
     """Makes and stores the lists of updated users."""
 
-    tier: str
+    @property
+    def tier(self) -> str:
+        """The tier of the lists."""
+
+    @property
+    def provider(self) -> str:
+        """Where the model runs."""
 
     def recommend(self, updates: Sequence[Any]) -> list[TopList]:
         """Return one list a subject."""
@@ -54,8 +60,7 @@ class ScoreUpdates(ScalarFunction):  # type: ignore[misc]
         self._written = metrics.counter("lists_made")
         # A gauge holds a number only, so the name of the tier is a label and 1 says that it is the one in use.
         metrics.add_group("tier", self._lists.tier).gauge("active", lambda: 1)
-        provider = getattr(self._lists, "provider", "none")
-        metrics.add_group("provider", provider).gauge("active", lambda: 1)
+        metrics.add_group("provider", self._lists.provider).gauge("active", lambda: 1)
 
     def eval(self, payloads: "pd.Series[Any]") -> "pd.Series[Any]":
         """Score one batch."""

@@ -43,7 +43,9 @@ public class Trend extends AggregateFunction<Double, Trend.Rates> {
         if (value != null) {
             rates.add(value, eventTime, shortHalfLife, longHalfLife);
         }
-        rates.ratio = rates.usual == 0.0 ? 0.0 : (rates.recent / shortHalfLife) / (rates.usual / longHalfLife);
+        // A sum on its way to zero may still be a number when its rate no longer is one: 0 / 0 is no trend either.
+        double usually = rates.usual / longHalfLife;
+        rates.ratio = usually == 0.0 ? 0.0 : (rates.recent / shortHalfLife) / usually;
     }
 
     @Override

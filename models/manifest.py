@@ -1,0 +1,208 @@
+"""What an artefact says of itself: its inputs, where they come from, how it was trained, and the hash of every file."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from freshet.errors import FreshetError
+from freshet.models import features
+from freshet.models.features import Source
+
+MANIFEST = "manifest.json"
+MODEL = "model.onnx"
+ITEMS = "items.json"
+COVISITS = "covisits.npz"
+FILES = (MODEL, ITEMS, COVISITS)
+"""Everything in an artefact beside the manifest."""
+
+BATCH, COUNT = "B", "C"
+"""Names of the dynamic axes: users, and candidates of each."""
+
+
+class Part(BaseModel):
+    """A frozen part of the manifest; an unknown name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tensor(Part):
+    """An input or output of the graph; `columns` names what stands along a last axis of features."""
+
+    name: str
+    dtype: Literal["int64", "float32"]
+    shape: tuple[int | str, ...]
+    columns: tuple[str, ...] = ()
+
+
+class Data(Part):
+    """The training data, and the days (UTC) that part it by time."""
+
+    name: str
+    purchases: int
+    users: int
+    training_since: date
+    validation_since: date
+    test_since: date
+    test_until: date
+
+
+class Evaluation(Part):
+    """Figures of one ranking over the visits of the test period.
+
+    Attributes:
+        ranking: the model's name, or that of a baseline.
+        candidates: `served`, those that the stream job would score, or `all`, the whole vocabulary.
+        moment: the instant of which the features are.
+        visits: how many were measured: those with a known item that is not among the user's last 20.
+    """
+
+    ranking: str
+    candidates: Literal["served", "all"]
+    moment: str
+    visits: int
+    hr_at_20: float
+    ndcg_at_20: float
+    mrr: float
+
+
+class File(Part):
+    """A file of the artefact."""
+
+    sha256: str
+    bytes: int
+
+
+class Manifest(Part):
+    """The manifest, `manifest.json` of an artefact folder."""
+
+    format: Literal[1] = 1
+    name: str
+    version: str
+    created: datetime
+    code_version: str
+    opset: int
+    items: int
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    user_sources: tuple[Source, ...]
+    candidate_sources: tuple[Source, ...]
+    data: Data
+    seed: int
+    parity_max_abs_diff: float
+    metrics: tuple[Evaluation, ...]
+    baselines: tuple[Evaluation, ...]
+    files: dict[str, File]
+
+    def write(self, folder: Path) -> None:
+        """Write it into an artefact folder."""
+        (folder / MANIFEST).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read the manifest of an artefact and check all that can be checked without running the model.
+
+        Raises:
+            FreshetError: there is none, it is not one, a file is missing or was changed, or the model expects other
+                features than this code makes.
+        """
+        manifest = cls._parsed(folder)
+        manifest.check_files(folder)
+        manifest.check_features()
+        return manifest
+
+    @classmethod
+    def _parsed(cls, folder: Path) -> "Manifest":
+        try:
+            return cls.model_validate_json((folder / MANIFEST).read_bytes())
+        except OSError:
+            text = f"There is no model at {folder}: it holds no readable {MANIFEST}"
+            raise FreshetError(f"{text}; point FRESHET_MODEL__PATH at a folder that `freshet train` made.") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(step) for step in first["loc"])
+            text = f"{folder / MANIFEST} is not a manifest of this version ({where}: {first['msg']})"
+            raise FreshetError(f"{text}; train the model again with `freshet train`.") from None
+
+    def check_files(self, folder: Path) -> None:
+        """Refuse files that are missing or not those that were written.
+
+        Raises:
+            FreshetError: one is.
+        """
+        if set(self.files) != set(FILES):
+            raise FreshetError(f"{folder / MANIFEST} lists other files than {', '.join(FILES)}; train the model again.")
+        for name in FILES:
+            self.checked(folder, name)
+
+    def checked(self, folder: Path, name: str) -> bytes:
+        """Return the content of a file whose hash is right.
+
+        Raises:
+            FreshetError: the file is missing or its hash is not.
+        """
+        try:
+            content = (folder / name).read_bytes()
+        except OSError:
+            raise FreshetError(f"The model at {folder} has no readable {name}; copy the whole folder again.") from None
+        if hashlib.sha256(content).hexdigest() != self.files[name].sha256:
+            raise FreshetError(f"{folder / name} is not the file that was trained; copy the whole folder again.")
+        return content
+
+    def check_features(self) -> None:
+        """Refuse a model whose inputs are not those that `freshet.models.features` makes.
+
+        Raises:
+            FreshetError: they are not.
+        """
+        mine = (input_tensors(), features.USER_SOURCES, features.CANDIDATE_SOURCES)
+        theirs = (self.inputs, self.user_sources, self.candidate_sources)
+        for ours, its in zip(mine, theirs, strict=True):
+            _same(f"Model {self.name} {self.version} was trained on other inputs than this version makes", ours, its)
+
+    def check_graph(self, inputs: Sequence[Tensor], output: Tensor) -> None:
+        """Refuse a graph whose inputs or output are not those of the manifest; their columns are not compared.
+
+        Raises:
+            FreshetError: they are not.
+        """
+        declared = [tensor.model_copy(update={"columns": ()}) for tensor in (*self.inputs, self.output)]
+        text = f"{MODEL} of {self.name} {self.version} has other inputs or outputs than its manifest"
+        _same(text, declared, [*inputs, output])
+
+
+def _same(text: str, expected: Sequence[object], found: Sequence[object]) -> None:
+    for ours, its in zip(expected, found, strict=False):
+        if ours != its:
+            raise FreshetError(f"{text} ({its} where {ours} belongs); train it again with `freshet train`.")
+    if len(expected) != len(found):
+        raise FreshetError(f"{text} ({len(found)} where {len(expected)} belong); train it again with `freshet train`.")
+
+
+def input_tensors() -> tuple[Tensor, ...]:
+    """Return the ranker's inputs, in order."""
+    candidate_shape = (BATCH, COUNT, features.CANDIDATE_WIDTH)
+    return (
+        Tensor(name="recent_items", dtype="int64", shape=(BATCH, features.RECENT)),
+        Tensor(name="candidates", dtype="int64", shape=(BATCH, COUNT)),
+        Tensor(
+            name="user_features", dtype="float32", shape=(BATCH, features.USER_WIDTH), columns=features.USER_FEATURES
+        ),
+        Tensor(
+            name="candidate_features", dtype="float32", shape=candidate_shape, columns=features.CANDIDATE_FEATURES
+        ),
+    )
+
+
+def output_tensor() -> Tensor:
+    """Return the ranker's output."""
+    return Tensor(name="scores", dtype="float32", shape=(BATCH, COUNT))
+
+
+def described(path: Path) -> File:
+    """Return the entry of a file as it is on disk."""
+    content = path.read_bytes()
+    return File(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
