@@ -6,6 +6,7 @@ and events arrive up to three seconds after they happened, so not in the order o
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,7 @@ class Workload:
             yield _clean(number, user, item, names[kind], time, value)
 
 
+@cache
 def subject(user: int) -> str:
     """Return the subject of a user of the workload."""
     return subject_of(f"user-{user}", KEY)

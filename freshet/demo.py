@@ -54,7 +54,7 @@ def run_demo(settings: Settings, repo: Path) -> dict[str, Any]:
         before = wait_for(lambda: newer(reader, shopper.user_id, shopper.events), "the list of the demo's user")
     names = item_names()
     show(f"The list of user {shopper.user_id}", before, names)
-    chosen = surprising_item(before)
+    chosen = surprising_item(settings, before)
     after, milliseconds = inject(settings, reader, shopper.user_id, chosen, before)
     out.print(f"\nUser {shopper.user_id} now looks at [bold]{names.get(chosen, chosen)}[/bold] ({chosen}).")
     show("The list after that one event", after, names, before)
@@ -138,11 +138,11 @@ def wait_for(look: Callable[[], T | None], what: str, poll_s: float = 0.2) -> T:
     raise FreshetError(f"Waited {WAIT_S:.0f} s in vain for {what}; read the logs that `freshet status` names.")
 
 
-def surprising_item(answer: Answer) -> str:
+def surprising_item(settings: Settings, answer: Answer) -> str:
     """Return a popular item whose company is least like the list: to look at it should change the list."""
     from freshet.models.artefact import Artefact
 
-    artefact = Artefact.load()
+    artefact = Artefact.load(settings.model.path)
     listed = {artefact.vocabulary.index_of[item] for item in ids(answer)}
 
     def overlap(index: int) -> int:

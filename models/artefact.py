@@ -45,7 +45,7 @@ class Artefact:
 
     @cached_property
     def popular(self) -> NDArray[np.int64]:
-        """All item indices, the most bought of the training window first: the fallback when nothing fresher is known."""
+        """All item indices, the most bought in training first: the fallback where nothing fresher is known."""
         return np.arange(1, len(self.vocabulary) + 1)
 
     def candidates(self, recent_items: NDArray[np.int64], k: int) -> Candidates:

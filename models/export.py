@@ -1,4 +1,4 @@
-"""Turns a trained ranker into an artefact: one ONNX file that scores as torch does, and what belongs to it. Needs torch."""
+"""Turns a trained ranker into an artefact: an ONNX file that scores as torch does, and all it needs. Needs torch."""
 
 # mypy: allow-untyped-calls
 import logging
@@ -122,7 +122,7 @@ def export_onnx(ranker: Ranker, path: Path) -> None:
 
 
 def without_origins(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model without the notes on which line of which file made each node: they hold paths of this machine."""
+    """Return the model without notes on which line of which file made each node: they hold paths of this machine."""
     del model.metadata_props[:]
     for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
         part.doc_string = ""

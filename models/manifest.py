@@ -191,9 +191,7 @@ def input_tensors() -> tuple[Tensor, ...]:
         Tensor(
             name="user_features", dtype="float32", shape=(BATCH, features.USER_WIDTH), columns=features.USER_FEATURES
         ),
-        Tensor(
-            name="candidate_features", dtype="float32", shape=candidate_shape, columns=features.CANDIDATE_FEATURES
-        ),
+        Tensor(name="candidate_features", dtype="float32", shape=candidate_shape, columns=features.CANDIDATE_FEATURES),
     )
 
 

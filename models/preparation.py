@@ -103,7 +103,8 @@ def negative_weights(items: int, recipe: Recipe) -> NDArray[np.float32]:
     """
     served = min(recipe.served, items)
     each = (1.0, served / recipe.served_negatives, max(items - served, 1) / recipe.other_negatives)
-    return np.log(np.repeat(each, (recipe.positives, recipe.served_negatives, recipe.other_negatives))).astype(np.float32)
+    counts = (recipe.positives, recipe.served_negatives, recipe.other_negatives)
+    return np.asarray(np.log(np.repeat(each, counts)), dtype=np.float32)
 
 
 def as_served(prepared: Prepared, recipe: Recipe) -> Choose:
@@ -124,9 +125,7 @@ def every_item(prepared: Prepared) -> Choose:
     return lambda recent, popular, targets: everything
 
 
-def answers(
-    prepared: Prepared, questions: Questions, choose: Choose, stage: str, report: Report
-) -> Iterator[Examples]:
+def answers(prepared: Prepared, questions: Questions, choose: Choose, stage: str, report: Report) -> Iterator[Examples]:
     """Yield the examples of these questions in batches, and report how many are done.
 
     Questions with nothing to find make no example, so the last report may come early.

@@ -1,7 +1,8 @@
 """The full model: attention of each candidate over the user's recent items, then a small network. Needs torch.
 
-It is of the DIN type: a candidate is compared with each recent item, and what the user bought counts as much as it has
-to do with that candidate. Nothing in it is about one user, so a user who appeared a second ago is scored like any other.
+It is of the DIN type (Zhou et al., Deep Interest Network, KDD 2018): a candidate is compared with each recent item,
+which then counts by how much it has to do with that candidate. The weights are sigmoids, not a softmax: a strong interest
+stays stronger than a weak one. Nothing is learnt about one user: a new one is scored like any other.
 """
 
 # mypy: allow-subclassing-any, allow-untyped-calls
@@ -31,7 +32,7 @@ class Shape:
 class ItemTable(nn.Module):
     """The vector of each item: its own, plus those of its category and its product type.
 
-    An item that was bought seldom leans on what it is; `folded` adds the three up once, so serving pays for one look-up.
+    An item that was bought seldom leans on what it is. `folded` adds the three up once: serving pays for one look-up.
     """
 
     def __init__(self, shape: Shape, category: Tensor, kind: Tensor) -> None:

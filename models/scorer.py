@@ -27,8 +27,10 @@ CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 
 PREFERRED = (CUDA, CPU)
-"""Providers that are tried without being asked for, in order. TensorRT has to be asked for: it builds an engine for every
-range of shapes that it meets, which stops a stream for seconds."""
+"""Providers that are tried without being asked for, in order.
+
+TensorRT has to be asked for: it builds an engine for every range of shapes that it meets, and the stream waits for it.
+"""
 
 WARM_UP_BATCHES = (1, 8, 32)
 WARM_UP_CANDIDATES = 200
@@ -43,8 +45,8 @@ class NotScorable(ValueError):
 def session_options() -> onnxruntime.SessionOptions:
     """Return the options of every session: one thread that never spins, and all graph optimisations.
 
-    Flink runs one scorer in each subtask, so more threads in one would take the cores of the others. Memory patterns are
-    off because they are kept for each shape, and the number of candidates varies.
+    Flink runs one scorer in each subtask, so more threads in one would take the cores of the others. Memory patterns
+    are off because they are kept for each shape, and the number of users and candidates varies.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -129,7 +131,7 @@ class OnnxScorer:
         return scores
 
     def warm_up(self, batches: Sequence[int] = WARM_UP_BATCHES, candidates: int = WARM_UP_CANDIDATES) -> None:
-        """Run once for each of these batch sizes, so that no event pays for what is done on the first run of a shape."""
+        """Run once for each of these batch sizes, so that no event pays for what is done only on a first run."""
         for size in batches:
             self.score(
                 np.zeros((size, features.RECENT), np.int64),
@@ -167,10 +169,10 @@ def open_session(model: bytes, providers: Sequence[str] = ()) -> onnxruntime.Inf
     for provider in _usable(providers):
         try:
             return _opened(model, provider)
-        except Exception as error:
-            # Whatever a driver or a library does wrong here, the next provider may still do.
+        except Exception as error:  # noqa: BLE001 - whatever a driver does wrong, the next provider may do right
             LOG.warning("%s does not work here (%s)", provider, str(error).partition("\n")[0])
-    raise FreshetError(f"ONNX Runtime {onnxruntime.__version__} cannot open {MODEL}; train it again with `freshet train`.")
+    text = f"ONNX Runtime {onnxruntime.__version__} cannot open {MODEL}"
+    raise FreshetError(f"{text}; train it again with `freshet train`, or install a newer ONNX Runtime.")
 
 
 def _usable(wanted: Sequence[str]) -> list[str]:

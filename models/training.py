@@ -91,7 +91,7 @@ def training_columns(prepared: Prepared, split: Split, recipe: Recipe, report: R
         for examples in answers(prepared, asked, choose, "training examples", report)
     ]
     if not parts:
-        raise FreshetError("No visit of the training window holds a known item: give it more data or an earlier --since.")
+        raise FreshetError("No visit of the training window holds a known item: give an earlier --since.")
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 

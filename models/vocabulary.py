@@ -83,6 +83,7 @@ class Vocabulary:
             item_category = np.array([UNKNOWN, *value["item_category"]], np.int32)
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path.name} is not a vocabulary: {error}") from None
-        if len(item_category) != len(items) + 1 or not ((item_category >= 0) & (item_category <= len(categories))).all():
+        known = (item_category >= 0) & (item_category <= len(categories))
+        if len(item_category) != len(items) + 1 or not known.all():
             raise ValueError(f"{path.name} has {len(items)} items but other categories for them")
         return cls(items, categories, item_category)

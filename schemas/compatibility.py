@@ -1,7 +1,7 @@
 """Why a reader's schema cannot read what an older one wrote, in words: field by field.
 
-A registry answers yes or no, and its reasons differ in form from product to product. The rules here are those of Avro's own
-checker, so that `freshet schemas check` names the field whatever registry is behind it.
+A registry answers yes or no, and its reasons differ in form from product to product. The rules here are those of Avro's
+own checker, so that `freshet schemas check` names the field whatever registry is behind it.
 """
 
 import json

@@ -23,9 +23,9 @@ TAG_SECONDS = b"\x08"
 TAG_NANOS = b"\x10"
 
 _u32 = struct.Struct("<I").pack
-_u16 = struct.Struct("<H").pack
 _double = struct.Struct("<d").pack
 _row_head = struct.Struct("<qq")
+_length_at = struct.Struct("<I").unpack_from
 
 
 def field_name(view: str, feature: str) -> bytes:
@@ -126,8 +126,8 @@ def timestamp(ms: int) -> bytes:
 
 
 def pack_row(version: int, as_of: int, values: Sequence[bytes]) -> bytes:
-    """Return one entity's values as `freshet_row` packs them: two longs, then each value behind its 16-bit length."""
-    return _row_head.pack(version, as_of) + b"".join(_u16(len(value)) + value for value in values)
+    """Return one entity's values as `freshet_row` packs them: two longs, then each value behind its 32-bit length."""
+    return _row_head.pack(version, as_of) + b"".join(_u32(len(value)) + value for value in values)
 
 
 def unpack_row(row: bytes) -> tuple[int, int, list[bytes]]:
@@ -139,7 +139,7 @@ def unpack_row(row: bytes) -> tuple[int, int, list[bytes]]:
     version, as_of = _row_head.unpack_from(row)
     values, at = [], _row_head.size
     while at < len(row):
-        end = at + 2 + (row[at] | row[at + 1] << 8)
-        values.append(row[at + 2 : end])
+        end = at + 4 + _length_at(row, at)[0]
+        values.append(row[at + 4 : end])
         at = end
     return version, as_of, values

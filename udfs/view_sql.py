@@ -102,7 +102,7 @@ def _problems(feature: Aggregation) -> Iterator[str]:
         yield f"{function} gives {VALUE_TYPES[function]}, and its field is {feature.value_type}"
     if function != "last_n" and feature.window_ms <= 0:
         yield f"{function} needs a time_window"
-    if function in ("count", "sum") and feature.window_ms % (feature.slide_ms or feature.window_ms + 1):
+    if function in ("count", "sum") and (not feature.slide_ms or feature.window_ms % feature.slide_ms):
         yield "its time_window must be a whole number of slide_intervals"
     if function == "trend" and not 0 < feature.slide_ms < feature.window_ms:
         yield "its slide_interval, the short half-life, must be shorter than its time_window, the long one"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,21 +27,20 @@ DAY = ["%Y-%m-%d"]
 QUICK_USERS = 120
 QUICK = {"epochs": 1, "least_baskets": 15, "validation_visits": 200, "all_items_visits": 50}
 
-Out = Annotated[Path | None, typer.Option("--out", help="Folder of trained models; if not given, in the local stack's.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of models; `models` of the local stack if not given.")]
 Version = Annotated[int | None, typer.Option(min=1, help="Version number; the next free one if not given.")]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training examples; the best in validation is kept.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed, data and machine make the same model.")]
-Since = Annotated[datetime, typer.Option(formats=DAY, help="First day (UTC) to learn from; earlier ones only warm up.")]
-Validation = Annotated[datetime, typer.Option(formats=DAY, help="First day of validation, where learning ends.")]
-Test = Annotated[datetime, typer.Option(formats=DAY, help="First day of the test, where validation ends.")]
-Until = Annotated[datetime, typer.Option(formats=DAY, help="First day after the test.")]
+Since = Annotated[
+    datetime | None, typer.Option(formats=DAY, help=f"First day (UTC) to learn from; {SPLIT.since} if not given.")
+]
+Validation = Annotated[
+    datetime | None, typer.Option(formats=DAY, help=f"First day of validation; {SPLIT.validation} if not given.")
+]
+Test = Annotated[datetime | None, typer.Option(formats=DAY, help=f"First day of the test; {SPLIT.test} if not given.")]
+Until = Annotated[datetime | None, typer.Option(formats=DAY, help=f"First day after it; {SPLIT.until} if not given.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of the training.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A tiny model of a few households, to see that all works.")]
-
-
-def at_midnight(day: date) -> datetime:
-    """Return the first instant of a day, as Typer wants its defaults."""
-    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - Typer's dates carry no zone
 
 
 def train(
@@ -49,18 +48,17 @@ def train(
     version: Version = None,
     epochs: Epochs = RECIPE.epochs,
     seed: Seed = RECIPE.seed,
-    since: Since = at_midnight(SPLIT.since),
-    validation: Validation = at_midnight(SPLIT.validation),
-    test: Test = at_midnight(SPLIT.test),
-    until: Until = at_midnight(SPLIT.until),
+    since: Since = None,
+    validation: Validation = None,
+    test: Test = None,
+    until: Until = None,
     threads: Threads = RECIPE.threads,
     quick: Quick = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Train the ranker on a year of real purchases and compare it with simple rankings on the last month."""
     need_torch()
-    split = Split(since.date(), validation.date(), test.date(), until.date())
-    split.check()
+    split = chosen_split(since=since, validation=validation, test=test, until=until)
     recipe = replace(RECIPE, epochs=epochs, seed=seed, threads=threads)
     folder = version_folder(out_folder or load_settings().local.home / "models", version)
     manifest = trained(folder, split, replace(recipe, **QUICK) if quick else recipe, quick=quick, quiet=as_json)
@@ -79,6 +77,17 @@ def need_torch() -> None:
     missing = [name for name in ("torch", "onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise FreshetError(f'Training needs {", ".join(missing)}: run pip install "freshet[train]".')
+
+
+def chosen_split(**days: datetime | None) -> Split:
+    """Return the split with the days that were given.
+
+    Raises:
+        FreshetError: they are not in order.
+    """
+    split = replace(SPLIT, **{name: day.date() for name, day in days.items() if day})
+    split.check()
+    return split
 
 
 def version_folder(models: Path, version: int | None) -> Path:

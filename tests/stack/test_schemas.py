@@ -1,5 +1,6 @@
 """Schemas and topics against the real registry and broker."""
 
+import gc
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,16 @@ from freshet.schemas.topics import INTERACTIONS, TOPICS, Topic
 from freshet.settings import Settings
 from freshet.topics import admin, check_topics, create_topics
 
-pytestmark = pytest.mark.usefixtures("stack")
+# The Kafka client leaves the sockets of failed connections to the garbage collector.
+pytestmark = [pytest.mark.usefixtures("stack"), pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+
+
+@pytest.fixture(autouse=True)
+def sockets_are_collected() -> Iterator[None]:
+    """Collect them while the warning is still ignored, not in some later test."""
+    yield
+    gc.collect()
+
 
 Command = Callable[..., Result]
 

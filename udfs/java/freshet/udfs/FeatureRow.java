@@ -9,7 +9,7 @@ import org.apache.flink.table.functions.ScalarFunction;
 /**
  * {@code freshet_row(version, as_of, feature, ...)}: the values of one entity as bytes, ready for the online store.
  *
- * <p>Two longs, little-endian: version and as-of time. Then for each feature its length as an unsigned 16-bit number,
+ * <p>Two longs, little-endian: version and as-of time. Then for each feature its length as an unsigned 32-bit number,
  * little-endian, and a Feast {@code ValueProto}: field 4 for a long, 5 for a double, 2 for text, 12 for a list of texts,
  * nothing for a null. {@code udfs/feast_layout.py} reads it.
  */
@@ -19,7 +19,6 @@ public class FeatureRow extends ScalarFunction {
     private static final int TAG_DOUBLE = 0x29;
     private static final int TAG_STRING_LIST = 0x62;
     private static final int TAG_LIST_ELEMENT = 0x0a;
-    private static final int LONGEST = 0xffff;
 
     public byte[] eval(Long version, Long asOf, @DataTypeHint(inputGroup = InputGroup.ANY) Object... features) {
         Bytes row = new Bytes();
@@ -27,11 +26,7 @@ public class FeatureRow extends ScalarFunction {
         row.fixed64(asOf);
         for (Object feature : features) {
             byte[] value = encode(feature);
-            if (value.length > LONGEST) {
-                throw new IllegalArgumentException("a feature of " + value.length + " bytes; the most is " + LONGEST);
-            }
-            row.write(value.length & 0xff);
-            row.write(value.length >>> 8);
+            row.fixed32(value.length);
             row.writeBytes(value);
         }
         return row.toByteArray();
@@ -63,8 +58,16 @@ public class FeatureRow extends ScalarFunction {
 
     /** Protobuf's few forms. */
     private static final class Bytes extends ByteArrayOutputStream {
+        void fixed32(int value) {
+            fixed(value, 32);
+        }
+
         void fixed64(long value) {
-            for (int shift = 0; shift < 64; shift += 8) {
+            fixed(value, 64);
+        }
+
+        private void fixed(long value, int bits) {
+            for (int shift = 0; shift < bits; shift += 8) {
                 write((int) (value >>> shift));
             }
         }

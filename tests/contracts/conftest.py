@@ -1,0 +1,36 @@
+"""A Redis server of the tests' own, which they may stop and kill."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from contracts.redis_server import RedisServer
+from hypothesis import settings
+
+settings.register_profile("freshet", deadline=None)
+settings.load_profile("freshet")
+
+
+@pytest.fixture(scope="session")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.thaw()
+    server.kill()
+
+
+@pytest.fixture
+def server(running_server: RedisServer) -> RedisServer:
+    """The server, empty."""
+    with redis.Redis.from_url(running_server.url) as client:
+        client.flushall()
+        client.script_flush()
+    return running_server
+
+
+@pytest.fixture
+def store(server: RedisServer) -> Iterator[redis.Redis]:
+    """A client of it, for looking."""
+    with redis.Redis.from_url(server.url) as client:
+        yield client

@@ -1,0 +1,297 @@
+"""What we write is Feast's own, byte for byte: Feast's clients read it, and Feast's registry says what it is."""
+
+import string as letters
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+import redis
+from builders import FEATURE_REPO, NOON, the_shops_views
+from conftest import Freshet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freshet.jobs.feature_registry import (
+    KEY_TTL_SECONDS,
+    connection_string,
+    feature_store,
+    registered_views,
+    registry_file,
+    repo_config,
+)
+from freshet.settings import Settings
+from freshet.udfs.feast_layout import ENCODERS, NULL, EntityKeys, field_name, timestamp, timestamp_field, version_field
+from freshet.udfs.read_features import FeatureReader
+from freshet.udfs.redis_pipe import RedisPipe
+from freshet.udfs.views import View
+from freshet.udfs.write_features import Values, Version, ViewWriter
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore")]  # Feast has much to warn of
+
+VIEWS = {view.name: view for view in the_shops_views()}
+SPECIAL: dict[str, Sequence[Any]] = {
+    "Int64": (7, 0, -1, 2**63 - 1),
+    "Float64": (2.5, 0.0, -1e-300, 1e300),
+    "Array(String)": (["b", "a"], ["Молоко 🥛"], ["x" * 300] * 20, [""]),
+}
+
+
+@pytest.fixture(scope="module")
+def feast(stack: object, settings: Settings, freshet: Freshet) -> "FeatureStore":
+    """Feast's store over this run's Redis, with the shop's definitions applied by our command."""
+    freshet("features", "apply", "--repo", str(FEATURE_REPO))
+    return feature_store(settings)
+
+
+@pytest.fixture
+def store(stack: object, settings: Settings) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(settings.redis.url.get_secret_value()) as client:
+        yield client
+
+
+@pytest.fixture
+def pipe(stack: object, settings: Settings) -> RedisPipe:
+    return RedisPipe(settings.redis.url.get_secret_value())
+
+
+@dataclass(frozen=True)
+class Row:
+    """The values of one entity of a view, as Python values and as the job's own."""
+
+    view: View
+    key: tuple[str, ...]
+    features: tuple[Any, ...]
+    as_of: int = NOON
+
+    def encoded(self) -> Values:
+        pairs = zip(self.view.features, self.features, strict=True)
+        values = [NULL if value is None else ENCODERS[feature.value_type](value) for feature, value in pairs]
+        return Values(self.key, Version(self.as_of, 1), values)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the same as Feast takes it."""
+        names = [*self.view.keys, *(feature.name for feature in self.view.features)]
+        row = dict(zip(names, (*self.key, *self.features), strict=True))
+        return pd.DataFrame([row | {"event_time": datetime.fromtimestamp(self.as_of / 1000, tz=timezone.utc)}])
+
+    def redis_key(self) -> bytes:
+        return EntityKeys("freshet", self.view.keys)(self.key)
+
+
+def a_row(view: str, number: int, **changes: Any) -> Row:
+    declared = VIEWS[view]
+    features = tuple(SPECIAL[feature.value_type][number % 4] for feature in declared.features)
+    return Row(declared, tuple(f"{key}-{number} ж" for key in declared.keys), **({"features": features} | changes))
+
+
+# ---- Writing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_of", [NOON, NOON + 1, NOON + 999])
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("view", VIEWS)
+def test_our_bytes_are_feasts_bytes(
+    feast: "FeatureStore", store: redis.Redis, pipe: RedisPipe, view: str, number: int, as_of: int
+) -> None:
+    """The same key, fields and values; `_v:<view>` is ours alone."""
+    row = a_row(view, number, as_of=as_of)
+    store.delete(row.redis_key())
+    feast.write_to_online_store(view, row.frame())
+    by_feast, lifetime = store.hgetall(row.redis_key()), store.ttl(row.redis_key())
+    assert len(by_feast) == len(row.features) + 1
+    store.delete(row.redis_key())
+    ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
+    by_us = store.hgetall(row.redis_key())
+    assert by_us.pop(version_field(view)) == f"{as_of}-1".encode()
+    assert by_us == by_feast
+    assert store.ttl(row.redis_key()) == pytest.approx(lifetime, abs=60)
+
+
+def test_a_feature_that_is_null_is_what_feast_writes_for_none(
+    feast: "FeatureStore", store: redis.Redis, pipe: RedisPipe
+) -> None:
+    row = a_row("item_popularity", 1, features=(1.5, None, None))
+    store.delete(row.redis_key())
+    feast.write_to_online_store("item_popularity", row.frame().astype({row.view.features[1].name: "float64"}))
+    by_feast = store.hgetall(row.redis_key())
+    ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
+    by_us = store.hgetall(row.redis_key())
+    assert by_us[field_name("item_popularity", row.view.features[2].name)] == NULL
+    assert by_us.items() >= by_feast.items()
+
+
+def test_feast_may_write_over_us_and_we_over_feast(feast: "FeatureStore", pipe: RedisPipe) -> None:
+    """A backfill by Feast leaves our version alone, so the job goes on where it was."""
+    first, backfill, second = (a_row("item_popularity", 9, features=(float(n),) * 3, as_of=NOON + n) for n in range(3))
+    writer = ViewWriter(first.view, "freshet", KEY_TTL_SECONDS, pipe)
+    writer.write([first.encoded()])
+    feast.write_to_online_store("item_popularity", backfill.frame())
+    assert read(feast, backfill) == backfill.features
+    assert writer.write([second.encoded()]).accepted == 1
+    assert read(feast, second) == second.features
+
+
+# ---- Reading --------------------------------------------------------------------------------------------------------
+
+
+def read(feast: "FeatureStore", *rows: Row) -> tuple[Any, ...]:
+    """Return the features of the first row's entity, with those of the others' views, as any Feast client reads them."""
+    names = [f"{row.view.name}:{feature.name}" for row in rows for feature in row.view.features]
+    entity = dict(zip(rows[0].view.keys, rows[0].key, strict=True))
+    answer = feast.get_online_features(features=names, entity_rows=[entity]).to_dict()
+    return tuple(answer[name.partition(":")[2]][0] for name in names)
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("view", VIEWS)
+def test_feast_reads_what_we_write(feast: "FeatureStore", pipe: RedisPipe, view: str, number: int) -> None:
+    row = a_row(view, number + 20, features=a_row(view, number).features)
+    ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
+    assert read(feast, row) == row.features
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_nobody_wrote_reads_as_none(feast: "FeatureStore", view: str) -> None:
+    row = a_row(view, 404)
+    assert read(feast, row) == (None,) * len(row.features)
+
+
+def test_a_null_reads_as_none(feast: "FeatureStore", pipe: RedisPipe) -> None:
+    row = a_row("item_popularity", 31, features=(1.5, None, 0.0))
+    ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
+    assert read(feast, row) == (1.5, None, 0.0)
+
+
+def test_a_list_of_nothing_reads_as_a_list(feast: "FeatureStore", pipe: RedisPipe) -> None:
+    row = a_row("user_activity", 32)
+    empty = tuple([] if isinstance(value, list) else value for value in row.features)
+    row = a_row("user_activity", 32, features=empty)
+    ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
+    assert read(feast, row) == empty
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("view", VIEWS)
+def test_our_own_reader_reads_what_feasts_reads(feast: "FeatureStore", pipe: RedisPipe, view: str, number: int) -> None:
+    row, missing = a_row(view, number + 40, features=a_row(view, number).features), a_row(view, 404)
+    ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
+    names = [feature.name for feature in row.view.features]
+    found, nothing = FeatureReader(pipe, "freshet", view, row.view.keys, names).read([row.key, missing.key])
+    assert (found.as_of, found.version) == (row.as_of, f"{row.as_of}-1")
+    assert found.values == read(feast, row)
+    assert (nothing.as_of, nothing.version, nothing.values) == (None, None, read(feast, missing))
+
+
+# ---- Feast's own functions, over more values than a store has time for ----------------------------------------------
+
+TEXTS = st.text(max_size=40)
+NAMES = st.text(letters.ascii_lowercase + "_", min_size=1, max_size=30)
+
+
+@given(st.dictionaries(NAMES, TEXTS, min_size=1, max_size=3), st.randoms(use_true_random=False), NAMES)
+def test_entity_keys_are_feasts(entity: dict[str, str], shuffle: Any, project: str) -> None:
+    from feast.infra.online_stores.helpers import _redis_key
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    protos = [Value(string_val=value) for value in entity.values()]
+    theirs = _redis_key(project, EntityKey(join_keys=list(entity), entity_values=protos), 3)
+    keys = list(entity)
+    shuffle.shuffle(keys)
+    assert EntityKeys(project, keys)([entity[key] for key in keys]) == theirs
+
+
+@given(NAMES, NAMES)
+def test_field_names_are_feasts(view: str, feature: str) -> None:
+    from feast.infra.online_stores.helpers import _mmh3
+
+    assert field_name(view, feature) == _mmh3(f"{view}:{feature}")
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+def test_timestamps_are_protobufs(ms: int) -> None:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    proto = Timestamp()
+    proto.FromMilliseconds(ms)
+    assert timestamp(ms) == proto.SerializeToString()
+
+
+@given(st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), TEXTS, st.lists(TEXTS)))
+def test_values_are_feasts(value: Any) -> None:
+    from feast.protos.feast.types.Value_pb2 import StringList, Value
+
+    protos = {
+        "Int64": lambda: Value(int64_val=value),
+        "Float64": lambda: Value(double_val=value),
+        "String": lambda: Value(string_val=value),
+        "Array(String)": lambda: Value(string_list_val=StringList(val=value)),
+    }
+    kind = {int: "Int64", float: "Float64", str: "String", list: "Array(String)"}[type(value)]
+    assert protos.keys() == ENCODERS.keys()
+    assert ENCODERS[kind](value) == protos[kind]().SerializeToString()
+
+
+def test_no_two_fields_of_the_shop_share_their_four_bytes() -> None:
+    fields = [field_name(view.name, feature.name) for view in VIEWS.values() for feature in view.features]
+    marks = [mark(view) for view in VIEWS for mark in (timestamp_field, version_field)]
+    assert len({*fields, *marks}) == len(fields) + len(marks)
+
+
+# ---- The registry ---------------------------------------------------------------------------------------------------
+
+
+def test_the_registry_gives_back_what_was_declared(feast: "FeatureStore", settings: Settings) -> None:
+    from freshet.commands.features import load_definitions
+
+    definitions = load_definitions(FEATURE_REPO / "definitions.py").values()
+    declared = {one.name: one for one in definitions if type(one).__name__ == "StreamFeatureView"}
+    registered = {one.name: one for one in feast.list_stream_feature_views()}
+    assert registered.keys() == declared.keys()
+    for name, view in declared.items():
+        back = registered[name]
+        assert back.aggregations == view.aggregations
+        assert (back.tags, back.ttl, back.description) == (view.tags, view.ttl, view.description)
+        assert {field.name: (field.dtype, field.description) for field in back.schema} == {
+            field.name: (field.dtype, field.description) for field in view.schema
+        }
+    assert tuple(registered_views(settings)) == the_shops_views()
+
+
+def test_applying_again_changes_nothing(feast: "FeatureStore", settings: Settings, freshet: Freshet) -> None:
+    before = registered_views(settings)
+    freshet("features", "apply", "--repo", str(FEATURE_REPO))
+    assert registered_views(settings) == before
+
+
+def test_feasts_own_settings_file_says_what_our_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who starts from `feature_store.yaml` gets the same store and registry as who starts from our defaults."""
+    from feast.repo_config import load_repo_config
+
+    monkeypatch.chdir(FEATURE_REPO.parent)
+    for name in ("FRESHET_LOCAL__HOME", "FRESHET_LOCAL__PORT_BASE"):
+        monkeypatch.delenv(name, raising=False)
+    ours = repo_config(Settings(_env_file=None))  # type: ignore[call-arg]  # pydantic-settings' own
+    theirs = load_repo_config(FEATURE_REPO, FEATURE_REPO / "feature_store.yaml")
+    assert (FEATURE_REPO / theirs.registry.path).resolve() == registry_file(Settings(_env_file=None))  # type: ignore[call-arg]
+    for part in ("project", "provider", "online_store", "offline_store", "entity_key_serialization_version"):
+        assert getattr(theirs, part) == getattr(ours, part), part
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("redis://127.0.0.1:9483/0", "127.0.0.1:9483"),
+        ("redis://store", "store:6379"),
+        ("redis://store:1/3", "store:1,db=3"),
+        ("rediss://ann:pa%40ss@store:1", "store:1,username=ann,password=pa@ss,ssl=true"),
+    ],
+)
+def test_a_redis_address_in_feasts_form(url: str, text: str) -> None:
+    assert connection_string(url) == text
