@@ -64,11 +64,11 @@ check-style:
 	$(BIN)/ruff check --output-format concise . && $(BIN)/ruff format --check .
 
 check-types:
-	set -o pipefail; cd $(FROM) && $(MYPY) -p freshet 2>&1 | sed -E '$(EDITABLE)'
-	cd $(FROM) && $(MYPY) . ../benchmarks
+	set -o pipefail; cd $(FROM); $(MYPY) -p freshet 2>&1 | sed -E '$(EDITABLE)'; failed=$$?; \
+	  $(MYPY) . ../benchmarks && [ $$failed = 0 ]
 
 check-layers:
-	cd $(FROM) && ../$(BIN)/lint-imports --config ../pyproject.toml
+	cd $(FROM) && ../$(BIN)/lint-imports --config ../pyproject.toml --cache-dir ../.import_linter_cache
 
 check-documents:
 	$(BIN)/pytest --quiet tests/unit/test_architecture.py tests/unit/test_readme.py

@@ -142,7 +142,7 @@ def measure(
         ("served", Moment.VISIT, asked[Moment.VISIT], served),
         ("all", Moment.VISIT, few, every),
     ):
-        batches = answers(prepared, questions, choose, f"test, {candidates} {moment.value}", report)
+        batches = answers(prepared, questions, choose, f"test, {candidates}, {moment.value}", report)
         setting = {"candidates": candidates, "moment": moment.value}
         for ranking, figures in evaluate(batches, rankings).items():
             evaluations.append(Evaluation.model_validate({"ranking": ranking, **setting, **asdict(figures)}))

@@ -40,8 +40,8 @@ USER_SHIFT = 44  # 2^44 ms after 1970 is the year 2527, so user << 44 | ms sorts
 class Moment(Enum):
     """The instant at which features are read."""
 
-    VISIT = "at the visit"
-    LAST_EVENT = "at the last event"
+    VISIT = "visit"
+    LAST_EVENT = "last event"
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,7 @@ class Evaluation(Part):
     Attributes:
         ranking: the model's name, or that of a baseline.
         candidates: `served`, those that the stream job would score, or `all`, the whole vocabulary.
-        moment: the instant of which the features are.
+        moment: the instant that the features are of: the `visit` itself, or the user's `last event` before it.
         visits: how many were measured: those with a known item that is not among the user's last 20.
     """
 

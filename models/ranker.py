@@ -1,8 +1,8 @@
 """The full model: attention of each candidate over the user's recent items, then a small network. Needs torch.
 
 It is of the DIN type (Zhou et al., Deep Interest Network, KDD 2018): a candidate is compared with each recent item,
-which then counts by how much it has to do with that candidate. The weights are sigmoids, not a softmax: a strong interest
-stays stronger than a weak one. Nothing is learnt about one user: a new one is scored like any other.
+which then counts by how much it has to do with that candidate. The weights are sigmoids, not a softmax: a strong
+interest stays stronger than a weak one. Nothing is learnt about one user: a new one is scored like any other.
 """
 
 # mypy: allow-subclassing-any, allow-untyped-calls

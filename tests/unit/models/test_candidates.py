@@ -57,7 +57,7 @@ def test_a_user_without_known_items_gets_popular_ones() -> None:
 
 def test_short_rows_are_padded_with_zero() -> None:
     table = CovisitTable(np.zeros((4, 1), np.int32), np.zeros((4, 1), np.float32))
-    rows = [candidates(np.array(recent), table, np.array([1, 2, 3]), 3) for recent in ([], [1, 2])]
+    rows = [candidates(np.array(recent, np.int64), table, np.array([1, 2, 3]), 3) for recent in ([], [1, 2])]
     assert padded(rows, 3).tolist() == [[1, 2, 3], [3, 0, 0]]
 
 

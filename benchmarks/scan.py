@@ -1,0 +1,37 @@
+"""The ceiling: the JVM decodes the clean topic once, from beginning to end, and throws the events away.
+
+    flink run --python benchmarks/scan.py
+"""
+
+from freshet.jobs.features import TYPES
+from freshet.jobs.runtime import environment
+from freshet.jobs.tables import source
+from freshet.schemas.topics import BY_NAME, INTERACTIONS_CLEAN
+from freshet.settings import load_settings
+from freshet.udfs.view_sql import EVENT_COLUMNS
+
+
+def main() -> None:
+    """Submit the job to the cluster that runs this."""
+    settings = load_settings()
+    env = environment("scan", settings, python="process")
+    columns = ", ".join(f"`{name}` {TYPES.get(name, 'STRING')}" for name in EVENT_COLUMNS)
+    value_format = f"""'value.format' = 'avro-confluent',
+  'value.avro-confluent.url' = '{settings.registry.url}',
+  'value.avro-confluent.subject' = '{BY_NAME[INTERACTIONS_CLEAN].subject}'"""
+    table = source(
+        "events",
+        columns,
+        settings.kafka,
+        topic=INTERACTIONS_CLEAN,
+        group="freshet-scan",
+        value_format=value_format,
+        extra=",\n  'scan.bounded.mode' = 'latest-offset'",
+    )
+    env.execute_sql(table)
+    env.execute_sql(f"CREATE TEMPORARY TABLE nowhere ({columns}) WITH ('connector' = 'blackhole')")
+    env.execute_sql("INSERT INTO nowhere SELECT * FROM events")
+
+
+if __name__ == "__main__":
+    main()
