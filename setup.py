@@ -3,11 +3,12 @@
 from setuptools import setup
 
 HOME = ("freshet", "freshet.commands", "freshet.replay", "freshet.stack")
-LAYERS = ("schemas", "udfs", "udfs.operators", "models", "jobs")
+LAYERS = ("schemas", "udfs", "udfs.aggregates", "udfs.operators", "models", "jobs")
 
 setup(
     packages=[*HOME, *(f"freshet.{layer}" for layer in LAYERS), "freshet.flink_conf"],
-    package_dir={f"freshet.{layer}": layer.replace(".", "/") for layer in LAYERS} | {"freshet.flink_conf": "flink-conf"},
+    package_dir={f"freshet.{layer}": layer.replace(".", "/") for layer in LAYERS}
+    | {"freshet.flink_conf": "flink-conf"},
     package_data={
         "": ["py.typed"],
         "freshet.schemas": ["*.avsc"],

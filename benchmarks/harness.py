@@ -89,7 +89,9 @@ class Bench:
         deadline = time.monotonic() + timeout_s
         while (state := self.state(job)) not in states:
             if state == "FAILED" or time.monotonic() > deadline:
-                raise FreshetError(f"Job {job.name} is {state}, not {' or '.join(states)}; read {self.stack.home.logs}.")
+                raise FreshetError(
+                    f"Job {job.name} is {state}, not {' or '.join(states)}; read {self.stack.home.logs}."
+                )
             time.sleep(0.2)
 
     def cancel(self, job: Job) -> None:

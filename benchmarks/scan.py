@@ -1,6 +1,6 @@
 """The ceiling: the JVM decodes the clean topic once, from beginning to end, and throws the events away.
 
-    flink run --python benchmarks/scan.py
+flink run --python benchmarks/scan.py
 """
 
 from freshet.jobs.features import TYPES

@@ -198,7 +198,9 @@ def _trend(state: State, event: Event, value: Any, spec: Aggregation) -> float:
     half_lives = (spec.slide_ms, spec.window_ms)
     *sums, at = state
     if event.event_time > at:
-        sums = [one * _decay(event.event_time - at, half) if at else 0.0 for one, half in zip(sums, half_lives, strict=True)]
+        sums = [
+            one * _decay(event.event_time - at, half) if at else 0.0 for one, half in zip(sums, half_lives, strict=True)
+        ]
         at = event.event_time
     if value is not None:
         sums = [one + _decay(at - event.event_time, half) for one, half in zip(sums, half_lives, strict=True)]

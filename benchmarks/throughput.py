@@ -70,7 +70,9 @@ def versions(bench: Bench, subjects: Sequence[str]) -> list[int]:
         return [int(found.rsplit(b"-", 1)[1]) if found else 0 for found in pipe.execute()]
 
 
-def measure(bench: Bench, workload: Workload, submit: Callable[[], Job], on_start: Callable[[], None] | None = None) -> Throughput:
+def measure(
+    bench: Bench, workload: Workload, submit: Callable[[], Job], on_start: Callable[[], None] | None = None
+) -> Throughput:
     """Run a job over the filled topic until every event is in the store, and cancel it.
 
     Raises:

@@ -59,7 +59,9 @@ user_activity = StreamFeatureView(
         Field(name="user_events_count_1h", dtype=Int64, description="events of the last hour"),
         Field(name="user_events_count_24h", dtype=Int64, description="events of the last day"),
         Field(name="user_spend_sum_24h", dtype=Float64, description="paid in the last day"),
-        Field(name="user_items_last_20", dtype=Array(String), description="items of the latest 20 events, newest first"),
+        Field(
+            name="user_items_last_20", dtype=Array(String), description="items of the latest 20 events, newest first"
+        ),
         Field(name="user_purchases_last_50", dtype=Array(String), description="items bought last, newest first"),
         Field(name="user_session_length", dtype=Int64, description="events of the current session"),
         Field(name="user_session_depth", dtype=Int64, description="pages seen in the current session"),
@@ -67,22 +69,32 @@ user_activity = StreamFeatureView(
     ],
     aggregations=[
         Aggregation(
-            name="user_events_count_5m", function="count", column="event_id", time_window=5 * MINUTE, slide_interval=MINUTE
+            name="user_events_count_5m",
+            function="count",
+            column="event_id",
+            time_window=5 * MINUTE,
+            slide_interval=MINUTE,
         ),
         Aggregation(
-            name="user_events_count_1h", function="count", column="event_id", time_window=HOUR, slide_interval=5 * MINUTE
+            name="user_events_count_1h",
+            function="count",
+            column="event_id",
+            time_window=HOUR,
+            slide_interval=5 * MINUTE,
         ),
         Aggregation(
-            name="user_events_count_24h", function="count", column="event_id", time_window=DAY, slide_interval=30 * MINUTE
+            name="user_events_count_24h",
+            function="count",
+            column="event_id",
+            time_window=DAY,
+            slide_interval=30 * MINUTE,
         ),
         Aggregation(
             name="user_spend_sum_24h", function="sum", column="value", time_window=DAY, slide_interval=30 * MINUTE
         ),
         Aggregation(name="user_items_last_20", function="last_n", column="item_id"),
         Aggregation(name="user_purchases_last_50", function="last_n", column="item_id"),
-        Aggregation(
-            name="user_session_length", function="session_count", column="event_id", time_window=30 * MINUTE
-        ),
+        Aggregation(name="user_session_length", function="session_count", column="event_id", time_window=30 * MINUTE),
         Aggregation(name="user_session_depth", function="session_count", column="event_id", time_window=30 * MINUTE),
         Aggregation(
             name="user_session_duration", function="session_duration", column="event_time", time_window=30 * MINUTE
@@ -111,12 +123,8 @@ user_category_affinity = StreamFeatureView(
         Field(name="user_category_ewma_30m", dtype=Float64, description="interest of the moment"),
     ],
     aggregations=[
-        Aggregation(
-            name="user_category_ewma_7d", function="ewma", column="event_id", time_window=7 * DAY
-        ),
-        Aggregation(
-            name="user_category_ewma_30m", function="ewma", column="event_id", time_window=30 * MINUTE
-        ),
+        Aggregation(name="user_category_ewma_7d", function="ewma", column="event_id", time_window=7 * DAY),
+        Aggregation(name="user_category_ewma_30m", function="ewma", column="event_id", time_window=30 * MINUTE),
     ],
     description="How much a user is drawn to a category: events, each halved with every half-life of its age.",
 )

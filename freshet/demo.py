@@ -59,7 +59,9 @@ def run_demo(settings: Settings, repo: Path) -> dict[str, Any]:
     out.print(f"\nUser {shopper.user_id} now looks at [bold]{names.get(chosen, chosen)}[/bold] ({chosen}).")
     show("The list after that one event", after, names, before)
     changed = len(ids(after) - ids(before))
-    out.print(f"\n[bold]{milliseconds:.0f} ms[/bold] from producing the event to the new list in Redis; {changed} items are new.")
+    out.print(
+        f"\n[bold]{milliseconds:.0f} ms[/bold] from producing the event to the new list in Redis; {changed} items are new."
+    )
     say_what_next(settings, shopper.user_id)
     return {"user": shopper.user_id, "event_to_list_ms": round(milliseconds, 1), "new_items": changed}
 
@@ -84,7 +86,7 @@ def prepare(settings: Settings, repo: Path) -> None:
         list(pool.map(cluster.submit, JOBS))
     with step("jobs running"):
         for name in JOBS:
-            wait_for(lambda name=name: is_running(cluster, name), f"job {name}")  # type: ignore[misc]
+            wait_for(partial(is_running, cluster, name), f"job {name}")
 
 
 def is_running(cluster: Any, name: str) -> bool:
@@ -112,7 +114,9 @@ def replay_purchases(settings: Settings) -> Shopper:
     with EventProducer(settings) as producer:
         report = send(producer, plan, Pace(), catalog=True, quiet=False)
     rate = report["events_per_second"]
-    out.print(f"[green]✓[/green] {report['events']:,} real purchases of {REPLAYED} replayed at {rate:,.0f} events a second")
+    out.print(
+        f"[green]✓[/green] {report['events']:,} real purchases of {REPLAYED} replayed at {rate:,.0f} events a second"
+    )
     counts = journey.purchases(window)["household_id"].value_counts()
     return Shopper(str(counts.index[0]), int(counts.iloc[0]))
 
@@ -152,9 +156,7 @@ def surprising_item(settings: Settings, answer: Answer) -> str:
     return artefact.vocabulary.item(min(candidates, key=overlap))
 
 
-def inject(
-    settings: Settings, reader: ListReader, user_id: str, item_id: str, before: Answer
-) -> tuple[Answer, float]:
+def inject(settings: Settings, reader: ListReader, user_id: str, item_id: str, before: Answer) -> tuple[Answer, float]:
     """Send one view and return the list that it leads to, and the milliseconds from sending to reading it."""
     from freshet.replay.produce import EventProducer
     from freshet.schemas.topics import INTERACTIONS

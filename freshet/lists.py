@@ -70,4 +70,4 @@ class ListReader:
             raise FreshetError(
                 "The online store does not answer; start one with `freshet up` or set FRESHET_REDIS__URL."
             ) from None
-        return None if value is None else Answer(key, json.loads(value))  # type: ignore[arg-type]
+        return None if value is None else Answer(key, json.loads(value))

@@ -27,7 +27,9 @@ class Local(Section):
     port_base: int = Field(
         9480, ge=1024, le=65000, description="first of twenty ports; another checkout takes another base"
     )
-    state_backend: Literal["hashmap", "rocksdb"] = Field("hashmap", description="Flink state backend of the local cluster")
+    state_backend: Literal["hashmap", "rocksdb"] = Field(
+        "hashmap", description="Flink state backend of the local cluster"
+    )
     taskmanager_memory: str = Field("2200m", description="process size of the local TaskManager")
     slots: int = Field(4, ge=1, description="task slots of the local TaskManager; one a job")
 
@@ -79,7 +81,9 @@ class Flink(Section):
 class Privacy(Section):
     """Pseudonyms."""
 
-    pseudonym_key: SecretStr | None = Field(None, description="secret of the keyed hash of user ids, 16 characters or more")
+    pseudonym_key: SecretStr | None = Field(
+        None, description="secret of the keyed hash of user ids, 16 characters or more"
+    )
     pseudonym_key_file: Path | None = Field(
         None, description="file that holds that secret, on workers too; empty: made by `freshet up`"
     )
@@ -88,8 +92,12 @@ class Privacy(Section):
 class Model(Section):
     """The scorer's artefact."""
 
-    path: Path | None = Field(None, description="folder with model.onnx and manifest.json; empty: the artefact that ships")
-    providers: tuple[str, ...] = Field((), description="ONNX Runtime providers in order; empty: the best of this machine")
+    path: Path | None = Field(
+        None, description="folder with model.onnx and manifest.json; empty: the artefact that ships"
+    )
+    providers: tuple[str, ...] = Field(
+        (), description="ONNX Runtime providers in order; empty: the best of this machine"
+    )
 
 
 class Lists(Section):

@@ -105,7 +105,14 @@ def run_options(url: str, name: str, savepoint: str | None) -> list[str]:
     """Return the arguments of `flink run` for one of our jobs."""
     address = urlsplit(url)
     restore = ["--fromSavepoint", savepoint] if savepoint else []
-    return ["--detached", "--jobmanager", f"{address.hostname}:{address.port}", *restore, "--python", str(entry_file(name))]
+    return [
+        "--detached",
+        "--jobmanager",
+        f"{address.hostname}:{address.port}",
+        *restore,
+        "--python",
+        str(entry_file(name)),
+    ]
 
 
 def entry_file(name: str) -> Path:

@@ -33,9 +33,7 @@ def build(env: TableEnvironment, settings: Settings, views: Sequence[View]) -> S
     env.create_temporary_function("write_features", write_features_udf(_config(settings, views)))
     env.execute_sql(_source_table(settings))
     columns = "subject STRING, payload BYTES"
-    env.execute_sql(
-        sink("updates", columns, settings.kafka, topic=FEATURE_UPDATES, key="subject", exactly_once=False)
-    )
+    env.execute_sql(sink("updates", columns, settings.kafka, topic=FEATURE_UPDATES, key="subject", exactly_once=False))
     last = "unique_events"
     env.execute_sql(f"CREATE TEMPORARY VIEW {last} AS {unique_events('events')}")
     for name, query in chain(views, last):

@@ -38,7 +38,9 @@ def build(env: TableEnvironment, settings: Settings) -> StatementSet:
     env.execute_sql(
         source("interactions", RAW_COLUMNS, kafka, topic=INTERACTIONS, group="freshet-ingest", value_format=RAW_FORMAT)
     )
-    clean = sink("clean", "subject STRING, payload BYTES", kafka, topic=INTERACTIONS_CLEAN, key="subject", exactly_once=True)
+    clean = sink(
+        "clean", "subject STRING, payload BYTES", kafka, topic=INTERACTIONS_CLEAN, key="subject", exactly_once=True
+    )
     env.execute_sql(clean)
     env.execute_sql(sink("rejected", "payload BYTES", kafka, topic=INTERACTIONS_REJECTED, key=None, exactly_once=True))
     env.execute_sql(f"CREATE TEMPORARY VIEW judged AS {JUDGED}")

@@ -32,7 +32,9 @@ def build(env: TableEnvironment, settings: Settings) -> StatementSet:
     score = score_udf(make_lists, Update, settings.registry.url, schema_id(settings, RECOMMENDATIONS))
     env.create_temporary_function("score", score)
     columns, kafka = "subject STRING, payload BYTES", settings.kafka
-    key = "'key.format' = 'raw', 'key.fields' = 'subject', 'value.fields-include' = 'EXCEPT_KEY', 'value.format' = 'raw'"
+    key = (
+        "'key.format' = 'raw', 'key.fields' = 'subject', 'value.fields-include' = 'EXCEPT_KEY', 'value.format' = 'raw'"
+    )
     env.execute_sql(source("updates", columns, kafka, topic=FEATURE_UPDATES, group="freshet-scoring", value_format=key))
     env.execute_sql(sink("lists", columns, kafka, topic=RECOMMENDATIONS, key="subject", exactly_once=True))
     statements = env.create_statement_set()

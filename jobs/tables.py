@@ -3,7 +3,9 @@
 from freshet.settings import Kafka
 
 
-def source(name: str, columns: str, kafka: Kafka, *, topic: str, group: str, value_format: str, rebuild: bool = False) -> str:
+def source(
+    name: str, columns: str, kafka: Kafka, *, topic: str, group: str, value_format: str, rebuild: bool = False
+) -> str:
     """Return the DDL of a table that reads a topic from where the job's checkpoint stands.
 
     Without a checkpoint a job goes on where its group stood; one that must `rebuild` its state reads all there is.

@@ -58,7 +58,7 @@ class CovisitTable:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return cls(file["neighbours"].astype(np.int32), file["scores"].astype(np.float32))
-        except (KeyError, OSError, zipfile.BadZipFile) as error:
+        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path.name} is not a co-visit table: {error}") from None
 
 

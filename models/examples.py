@@ -34,7 +34,7 @@ POPULAR_FOR_MS = features.HOUR_MS
 
 Serving does so every few seconds; an hour changes little of what has a half-life of a day."""
 
-USER_SHIFT = 44  # 2^44 ms after 1970 is the year 2527, so user << 44 | ms sorts by user, then time
+USER_SHIFT = 44  # 2^44 ms after 1970 is the year 2527, so (user << 44) + ms sorts by user, then time
 
 
 class Moment(Enum):
@@ -154,10 +154,10 @@ def activity(events: Events, questions: Questions) -> Reals:
 
     A session that ended, because its gap has passed by then, counts as none.
     """
-    instants = (events.user << USER_SHIFT) | events.at
-    starts = [
-        np.searchsorted(instants, (questions.user << USER_SHIFT) | window.start(questions.as_of)) for window in WINDOWS
-    ]
+    # Added and not or-ed: a window may begin before 1970.
+    instants = (events.user << USER_SHIFT) + events.at
+    users = questions.user << USER_SHIFT
+    starts = [np.searchsorted(instants, users + window.start(questions.as_of)) for window in WINDOWS]
     counts = [questions.known - start for start in starts]
     spent = np.concatenate(([0.0], np.cumsum(events.value)))
     spend = spent[questions.known] - spent[starts[-1]]

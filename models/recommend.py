@@ -179,9 +179,7 @@ class Recommender:
         # The vocabulary is in the order of its training window's popularity, which decides among equals.
         return np.asarray(np.argsort(-counts[1:, 1], kind="stable") + 1, dtype=np.int64)
 
-    def _candidate_features(
-        self, profiles: Sequence[Profile], batch: Ints, counts: NDArray[np.float64]
-    ) -> Floats:
+    def _candidate_features(self, profiles: Sequence[Profile], batch: Ints, counts: NDArray[np.float64]) -> Floats:
         kinds = self._vocabulary.item_category[batch]
         affinity = np.stack([self._zero_affinity] * len(profiles))
         pairs = [(row, kind) for row in range(len(profiles)) for kind in np.unique(kinds[row]) if kind]

@@ -116,7 +116,7 @@ class Decoder:
         buffer = io.BytesIO(body)
         try:
             record = fastavro.schemaless_reader(buffer, writer, self._reader)
-        except Exception as error:  # fastavro raises whatever its C code stumbles on
+        except Exception as error:  # noqa: BLE001 - fastavro raises whatever its C code stumbles on
             raise UnreadableRecord(f"{type(error).__name__}: {error}") from None
         if buffer.tell() != len(body):
             raise UnreadableRecord(f"{len(body) - buffer.tell()} bytes are left over")

@@ -18,15 +18,40 @@ CONTEXT_ENTRIES = 64
 CONTEXT_CHARACTERS = 8_192
 
 NEEDS_ITEM = frozenset(
-    ("impression", "view", "click", "like", "dislike", "skip", "play", "rate", "add_to_cart", "remove_from_cart")
-    + ("purchase", "share")
+    (
+        "impression",
+        "view",
+        "click",
+        "like",
+        "dislike",
+        "skip",
+        "play",
+        "rate",
+        "add_to_cart",
+        "remove_from_cart",
+        "purchase",
+        "share",
+    )
 )
 NEVER_NEGATIVE = frozenset(("purchase", "add_to_cart", "rate", "play", "view"))
 HIGHEST_RATING = 100.0
 
 # What a front end may send that tells who or where someone is; it stops here.
 PERSONAL = frozenset(
-    ("user_id", "email", "phone", "name", "first_name", "last_name", "address", "ip", "ip_address", "device_id", "lat", "lon")
+    (
+        "user_id",
+        "email",
+        "phone",
+        "name",
+        "first_name",
+        "last_name",
+        "address",
+        "ip",
+        "ip_address",
+        "device_id",
+        "lat",
+        "lon",
+    )
 )
 
 

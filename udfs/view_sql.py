@@ -100,12 +100,7 @@ def _problems(feature: Aggregation) -> Iterator[str]:
         yield f"events have no column {feature.column!r}; choose one of {', '.join(EVENT_COLUMNS)}"
     if feature.value_type != VALUE_TYPES[function]:
         yield f"{function} gives {VALUE_TYPES[function]}, and its field is {feature.value_type}"
-    if function != "last_n" and feature.window_ms <= 0:
-        yield f"{function} needs a time_window"
-    if function in ("count", "sum") and (not feature.slide_ms or feature.window_ms % feature.slide_ms):
-        yield "its time_window must be a whole number of slide_intervals"
-    if function == "trend" and not 0 < feature.slide_ms < feature.window_ms:
-        yield "its slide_interval, the short half-life, must be shorter than its time_window, the long one"
+    yield from _problems_of_time(feature)
     if function == "sum" and feature.column != "value":
         yield "sum adds up the column 'value'; the others hold no amounts"
     if function == "last_n" and feature.column in NUMBERS:
@@ -114,6 +109,16 @@ def _problems(feature: Aggregation) -> Iterator[str]:
         yield f"say how many with the tag {tag}.n'"
     if function == "session_duration" and feature.where:
         yield f"a session lasts from its first event to its last, whatever they are; leave out the tag {tag}.where'"
+
+
+def _problems_of_time(feature: Aggregation) -> Iterator[str]:
+    function = feature.function
+    if function != "last_n" and feature.window_ms <= 0:
+        yield f"{function} needs a time_window"
+    if function in ("count", "sum") and (not feature.slide_ms or feature.window_ms % feature.slide_ms):
+        yield "its time_window must be a whole number of slide_intervals"
+    if function == "trend" and not 0 < feature.slide_ms < feature.window_ms:
+        yield "its slide_interval, the short half-life, must be shorter than its time_window, the long one"
 
 
 def _problems_of_the_name(name: str) -> Iterator[str]:
@@ -133,7 +138,9 @@ def view_query(view: View, source: str, carried: Sequence[str]) -> str:
         FreshetError: the view cannot be computed; the text says why.
     """
     _check(view)
-    columns = ",\n         ".join(f"{expression(feature)} OVER key_so_far AS `{feature.name}`" for feature in view.features)
+    columns = ",\n         ".join(
+        f"{expression(feature)} OVER key_so_far AS `{feature.name}`" for feature in view.features
+    )
     names = ", ".join(["version", "as_of", *quoted([feature.name for feature in view.features])])
     kept = ", ".join(quoted(carried))
     return f"""SELECT {kept}, pt, freshet_row({names}) AS `{view.name}`

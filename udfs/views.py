@@ -74,7 +74,9 @@ def _problems(features: Sequence[Aggregation], fields: set[str], tags: Mapping[s
 
 def _feature(view: str, one: Any, types: Mapping[str, str], tags: Mapping[str, str]) -> Aggregation:
     if one.name not in types:
-        raise FreshetError(f"View {view}: aggregation {one.name or one.function!r} has no field of its name in the schema.")
+        raise FreshetError(
+            f"View {view}: aggregation {one.name or one.function!r} has no field of its name in the schema."
+        )
     if types[one.name] not in VALUE_TYPES:
         allowed = ", ".join(VALUE_TYPES)
         raise FreshetError(f"View {view}: {one.name} is {types[one.name]}; a feature can be one of {allowed}.")

@@ -8,8 +8,12 @@ from freshet.console import JsonFlag, print_json, say
 from freshet.settings import load_settings
 from freshet.submit import JOBS, Cluster
 
-JobName = Annotated[str, typer.Argument(help="One of: " + ", ".join(f"{name} ({what})" for name, what in JOBS.items()) + ".")]
-Savepoint = Annotated[str | None, typer.Option("--from-savepoint", help="Folder of a savepoint or checkpoint to go on from.")]
+JobName = Annotated[
+    str, typer.Argument(help="One of: " + ", ".join(f"{name} ({what})" for name, what in JOBS.items()) + ".")
+]
+Savepoint = Annotated[
+    str | None, typer.Option("--from-savepoint", help="Folder of a savepoint or checkpoint to go on from.")
+]
 
 
 def submit(job: JobName, from_savepoint: Savepoint = None, as_json: JsonFlag = False) -> None:

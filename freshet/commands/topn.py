@@ -11,7 +11,9 @@ from freshet.errors import FreshetError
 from freshet.settings import load_settings
 
 
-def topn(user: Annotated[str, typer.Argument(help="The user's id, as the shop knows it.")], as_json: JsonFlag = False) -> None:
+def topn(
+    user: Annotated[str, typer.Argument(help="The user's id, as the shop knows it.")], as_json: JsonFlag = False
+) -> None:
     """Print the list of a user as a serving layer would read it: the user's own, else the hot list."""
     from freshet.lists import ListReader
 

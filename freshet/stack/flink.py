@@ -278,7 +278,7 @@ def write_if_other(path: Path, text: str) -> None:
         return
     scratch = path.with_name(path.name + ".tmp")
     scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
+    scratch.replace(path)
 
 
 def flink_command() -> list[str]:

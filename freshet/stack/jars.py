@@ -7,7 +7,6 @@ from `ROOTS`. A file that the local Maven repository holds is never fetched, so 
 
 import argparse
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -172,7 +171,7 @@ def place(jar: Jar, repository: Path, target: Path, grow: Callable[[int], None])
                 "check the Maven repository or mirror that it came from."
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(found, target)
+        found.replace(target)
 
 
 def maven(repository: Path | None = None, grow: Callable[[int], None] | None = None) -> "MavenContext":

@@ -37,7 +37,7 @@ class Record:
         """Write it down, whole or not at all."""
         scratch = path.with_suffix(".tmp")
         scratch.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        os.replace(scratch, path)
+        scratch.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> "Record | None":

@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from freshet.errors import FreshetError
 from freshet.stack import jars, ports, process
 from freshet.stack.java import find_java
 from freshet.stack.last_words import last_words
 from freshet.stack.part import Kit, Part
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Report = Callable[[str, str], None]
 """Called with the name of a part and a few words on what happens to it."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from contracts.redis_server import RedisServer
 from hypothesis import settings
+
+from contracts.redis_server import RedisServer
 
 settings.register_profile("freshet", deadline=None)
 settings.load_profile("freshet")

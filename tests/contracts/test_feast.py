@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 import redis
-from builders import FEATURE_REPO, NOON, the_shops_views
-from conftest import Freshet
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import FEATURE_REPO, NOON, the_shops_views
+from conftest import Freshet
 from freshet.jobs.feature_registry import (
     KEY_TTL_SECONDS,
     connection_string,

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import redis
-from contracts.redis_server import RedisServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.redis_server import RedisServer
 from freshet.udfs.feast_layout import (
     EntityKeys,
     double,
@@ -27,7 +27,6 @@ from freshet.udfs.feast_layout import (
 from freshet.udfs.redis_pipe import RedisPipe, Script
 from freshet.udfs.views import Aggregation, View
 from freshet.udfs.write_features import ENTITIES_A_CALL, Values, Version, ViewWriter, Written, newest
-
 
 VIEW = View(
     "user_activity",
@@ -173,7 +172,10 @@ def test_the_newest_of_a_batch_are_one_for_each_entity(batch: list[tuple[str, in
 
 
 def test_of_equal_versions_in_a_batch_the_later_stands(server: RedisServer, store: redis.Redis) -> None:
-    first, second = values("u1", 10, 1), Values(("u1",), Version(10, 1), [int64(1), double(1.0), string_list(["later"])])
+    first, second = (
+        values("u1", 10, 1),
+        Values(("u1",), Version(10, 1), [int64(1), double(1.0), string_list(["later"])]),
+    )
     a_writer(server).write([first, second])
     assert store.hgetall(key_of("u1")) == written(second)
 
@@ -181,10 +183,14 @@ def test_of_equal_versions_in_a_batch_the_later_stands(server: RedisServer, stor
 # ---- Several writers ------------------------------------------------------------------------------------------------
 
 
-def test_writers_side_by_side_never_go_back_and_readers_see_whole_values(server: RedisServer, store: redis.Redis) -> None:
+def test_writers_side_by_side_never_go_back_and_readers_see_whole_values(
+    server: RedisServer, store: redis.Redis
+) -> None:
     """A writer that was thought dead goes on beside its successor, both in an order of their own."""
     subjects = ("u1", "u2")
-    all_of_them = [values(subject, as_of, sequence) for subject in subjects for as_of in range(40) for sequence in range(1, 6)]
+    all_of_them = [
+        values(subject, as_of, sequence) for subject in subjects for as_of in range(40) for sequence in range(1, 6)
+    ]
     seen: dict[str, list[dict[bytes, bytes]]] = {subject: [] for subject in subjects}
     done = threading.Event()
 
@@ -243,7 +249,9 @@ def as_written(events: int, crashes: Sequence[Crash]) -> Iterator[int]:
 
 EVENTS = 12
 CRASHES = st.lists(
-    st.integers(1, EVENTS).flatmap(lambda at: st.builds(Crash, st.integers(0, at - 1), st.just(at))), min_size=1, max_size=3
+    st.integers(1, EVENTS).flatmap(lambda at: st.builds(Crash, st.integers(0, at - 1), st.just(at))),
+    min_size=1,
+    max_size=3,
 )
 
 
@@ -272,7 +280,9 @@ def test_a_replay_changes_nothing(server: RedisServer, store: redis.Redis, crash
 
 @on_one_server
 @given(crashes=CRASHES)
-def test_the_same_test_catches_a_writer_that_increments(server: RedisServer, store: redis.Redis, crashes: list[Crash]) -> None:
+def test_the_same_test_catches_a_writer_that_increments(
+    server: RedisServer, store: redis.Redis, crashes: list[Crash]
+) -> None:
     store.flushall()
     assert count_by_increment(server, store, as_written(EVENTS, [])) == EVENTS
     store.flushall()
@@ -291,7 +301,9 @@ def test_a_server_that_forgot_its_scripts_is_given_ours_again(server: RedisServe
     assert store.hgetall(key_of("u1")) == written(values("u1", 11, 1))
 
 
-def test_a_dead_server_raises_and_the_same_batch_is_written_once_it_is_back(server: RedisServer, store: redis.Redis) -> None:
+def test_a_dead_server_raises_and_the_same_batch_is_written_once_it_is_back(
+    server: RedisServer, store: redis.Redis
+) -> None:
     writer, batch = a_writer(server), [values("u1", 10, 1)]
     writer.write(batch)
     server.kill()

@@ -1,11 +1,12 @@
 """The jobs, running on the run's stack."""
 
+from functools import partial
 from typing import Any
 
 import pytest
+
 from e2e.running import JOBS, is_running, until
 from e2e.shoppers import catalogue
-
 from freshet.replay.produce import produce
 from freshet.schemas.topics import CATALOG
 from freshet.settings import Settings
@@ -22,5 +23,5 @@ def cluster(stack: Stack, settings: Settings, freshet: Any) -> Cluster:
         freshet("submit", job)
     flink = Cluster(settings)
     for job in JOBS:
-        until(lambda job=job: is_running(flink, job), f"job {job}")
+        until(partial(is_running, flink, job), f"job {job}")
     return flink

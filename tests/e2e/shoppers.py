@@ -11,7 +11,9 @@ TWICE = 0.05
 ITEMS = [f"item-{number}" for number in range(300)]
 
 
-def crowd(count: int, *, users: int, items: list[str], start_ms: int, seed: int, gap_ms: int = 40) -> Iterator[dict[str, Any]]:
+def crowd(
+    count: int, *, users: int, items: list[str], start_ms: int, seed: int, gap_ms: int = 40
+) -> Iterator[dict[str, Any]]:
     """Yield `count` different events, and a copy of one in twenty later on."""
     chance = random.Random(seed)
     copies: list[dict[str, Any]] = []

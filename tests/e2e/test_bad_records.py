@@ -6,11 +6,11 @@ from collections import Counter
 from itertools import cycle, islice
 
 import pytest
+
 from bad_records import BadRecord, bad_records
 from e2e.kafka_log import records
 from e2e.running import restarts, until
 from e2e.shoppers import an_event
-
 from freshet.replay.produce import EventProducer
 from freshet.schemas.avro import Decoder, schema_text
 from freshet.schemas.registry import Registry
@@ -26,8 +26,10 @@ RECORDS, BAD = 50_000, 500
 def all_kinds(settings: Settings) -> list[BadRecord]:
     """Return one bad record of each kind, for the registry's ids."""
     registry = Registry(settings.registry.url)
-    ids = [registry.id_of(BY_NAME[name].subject, schema_text(name)) for name in (INTERACTIONS, CATALOG)]
-    return list(bad_records(*ids, now_ms=int(time.time() * 1000)))
+    interactions, catalog = (
+        registry.id_of(BY_NAME[name].subject, schema_text(name)) for name in (INTERACTIONS, CATALOG)
+    )
+    return list(bad_records(interactions, catalog, now_ms=int(time.time() * 1000)))
 
 
 def test_bad_records_are_set_aside_with_their_reason_and_the_rest_goes_through(

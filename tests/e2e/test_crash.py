@@ -3,14 +3,15 @@
 import math
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+
 from e2e import oracle
 from e2e.kafka_log import records
 from e2e.running import JOBS, is_running, restarts, until
 from e2e.shoppers import ITEMS, crowd
-
 from freshet.replay.pace import Pace
 from freshet.replay.produce import EventProducer
 from freshet.schemas.avro import Decoder
@@ -26,7 +27,11 @@ from freshet.udfs.redis_pipe import RedisPipe
 pytestmark = pytest.mark.e2e
 
 EVENTS, USERS, RATE = 20_000, 800, 1_500.0
-KEYS = {"user_activity": ("subject",), "user_category_affinity": ("subject", "category"), "item_popularity": ("item_id",)}
+KEYS = {
+    "user_activity": ("subject",),
+    "user_category_affinity": ("subject", "category"),
+    "item_popularity": ("item_id",),
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,7 @@ def crashed(stack: Stack, settings: Settings, cluster: Cluster) -> Settings:
                 stack.kill("taskmanager")
                 stack.start("taskmanager")
     for job in JOBS:
-        until(lambda job=job: is_running(cluster, job), f"job {job} after the kills")
+        until(partial(is_running, cluster, job), f"job {job} after the kills")
     assert all(restarts(cluster, job) > before[job] for job in JOBS), "the kill went unnoticed: the test proves nothing"
     return settings
 

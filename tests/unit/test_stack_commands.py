@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from freshet.cli import app
+from freshet.cli import build_app
 from freshet.commands.stack import as_json, table
 from freshet.settings import load_settings
 from freshet.stack.stack import PartStatus
@@ -37,18 +37,18 @@ def test_a_part_for_machines_is_plain_json() -> None:
 
 
 def test_status_exits_with_1_when_something_is_down() -> None:
-    result = CliRunner().invoke(app, ["status"])
+    result = CliRunner().invoke(build_app(), ["status"])
     assert result.exit_code == 1
     assert "freshet up" in result.stdout
 
 
 def test_status_for_machines_is_one_json_value() -> None:
-    result = CliRunner().invoke(app, ["status", "--json"])
+    result = CliRunner().invoke(build_app(), ["status", "--json"])
     assert result.exit_code == 1
     assert {part["state"] for part in json.loads(result.stdout)} == {"down"}
 
 
 def test_down_is_no_error_when_nothing_runs() -> None:
-    result = CliRunner().invoke(app, ["down", "--json"])
+    result = CliRunner().invoke(build_app(), ["down", "--json"])
     assert result.exit_code == 0
     assert len(json.loads(result.stdout)) == 5

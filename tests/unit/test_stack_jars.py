@@ -45,7 +45,7 @@ def remote(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the base class gave it
         pass
 
 
@@ -115,7 +115,7 @@ def test_progress_ends_with_everything_at_hand(local: Path, remote: tuple[Path, 
 
 def test_a_changed_file_at_hand_is_one_clear_error(local: Path) -> None:
     path = put(local, b"tampered")
-    with pytest.raises(FreshetError, match="is not the file that jars.lock names") as caught:
+    with pytest.raises(FreshetError, match=r"is not the file that jars\.lock names") as caught:
         fetch([a_jar()])
     assert str(path) in str(caught.value)
 

@@ -43,8 +43,9 @@ class _Sessions:
         for session in sorted(session for session in one + other if session.end >= oldest):
             if merged and session.start - merged[-1].end < self.gap_ms:
                 before = merged.pop()
-                session = Session(before.start, max(before.end, session.end), before.counted + session.counted)
-            merged.append(session)
+                merged.append(Session(before.start, max(before.end, session.end), before.counted + session.counted))
+            else:
+                merged.append(session)
         return tuple(merged)
 
 

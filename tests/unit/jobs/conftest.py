@@ -33,7 +33,9 @@ def jvm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     link_jars(lib, [*distribution_jars(), kernel_jar(compiled_before(request.config), distribution_jars(), java)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAVA_HOME", str(java.home))
-        patch.setenv("FLINK_HOME", str(distribution()))  # else PyFlink takes its own lib folder, whatever the next line says
+        patch.setenv(
+            "FLINK_HOME", str(distribution())
+        )  # else PyFlink takes its own lib folder, whatever the next line says
         patch.setenv("FLINK_LIB_DIR", str(lib))
         patch.setenv("FLINK_LOG_DIR", str(tmp_path_factory.mktemp("log")))
         patch.setenv("JVM_ARGS", "-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from builders import NOON, Record, hours, minutes, the_shops_views
 
+from builders import NOON, Record, hours, minutes, the_shops_views
 from freshet.udfs.aggregates.aggregate import Event, state_after
 from freshet.udfs.aggregates.declared import aggregate_of
 from freshet.udfs.feast_layout import unpack_row
@@ -62,8 +62,15 @@ def computed_by_flink(local: Any, events: list[Record], views: tuple[View, ...])
     local.view("unique_events", unique_events("events"))
     for name, query in (steps := chain(views, "unique_events")):
         local.view(name, query)
-    columns_out = ["event_id", *dict.fromkeys(key for view in views for key in view.keys), *(view.name for view in views)]
-    rows = [dict(zip(columns_out, row, strict=True)) for row in local.rows(f"SELECT {', '.join(columns_out)} FROM {steps[-1][0]}")]
+    columns_out = [
+        "event_id",
+        *dict.fromkeys(key for view in views for key in view.keys),
+        *(view.name for view in views),
+    ]
+    rows = [
+        dict(zip(columns_out, row, strict=True))
+        for row in local.rows(f"SELECT {', '.join(columns_out)} FROM {steps[-1][0]}")
+    ]
     assert sorted(row["event_id"] for row in rows) == sorted({event["event_id"] for event in events})
     return {view.name: dict(finals(view, rows)) for view in views}
 

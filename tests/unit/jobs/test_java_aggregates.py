@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from builders import SECOND, streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import SECOND, streams
 from freshet.udfs.aggregates.aggregate import Event, state_after
 from freshet.udfs.aggregates.declared import aggregate_of
 from freshet.udfs.view_sql import EXPRESSIONS, FUNCTIONS

@@ -8,9 +8,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from freshet.models.artefact import default_folder
 from freshet.models.manifest import MANIFEST
+
+# Generated examples are judged by what they find, not by how long a busy machine takes for one.
+settings.register_profile("freshet", deadline=None)
+settings.load_profile("freshet")
 
 Edit = Callable[[dict[str, Any]], None]
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from builders import the_shops_views
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import the_shops_views
 from freshet.models import features
 
 counts = st.floats(0, 1e9)

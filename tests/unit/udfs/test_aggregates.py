@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 
 import pytest
-from builders import SECOND, hours, minutes, seconds, streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import SECOND, hours, minutes, seconds, streams
 from freshet.udfs.aggregates.aggregate import Aggregate, Event, state_after
 from freshet.udfs.aggregates.declared import AGGREGATES, aggregate_of
 from freshet.udfs.aggregates.ewma import Ewma
@@ -55,7 +55,7 @@ def latest(events: Stream, n: int) -> list[str]:
 def current_session(events: Stream, gap: int) -> list[Event[Any]]:
     """Return the longest run back from the latest event in which neighbours are less than a gap apart, newest first."""
     newest_first = sorted(events, key=lambda event: event.time, reverse=True)
-    breaks = (one.time - next_one.time < gap for one, next_one in zip(newest_first, newest_first[1:], strict=False))
+    breaks = (one.time - next_one.time < gap for one, next_one in pairwise(newest_first))
     return newest_first[: 1 + len(list(takewhile(bool, breaks)))]
 
 
@@ -247,7 +247,9 @@ def test_47_gaps_is_the_bound() -> None:
     """An event that is later still can come too late to join the newest session to a part that has been forgotten."""
     newest = 100 * GAP
     forgotten = newest - KEPT_GAPS * GAP - 1
-    session = [Event(time, "e", time) for time in range(forgotten + GAP + SECOND, newest, GAP - 1)] + [Event(newest, "e")]
+    session = [Event(time, "e", time) for time in range(forgotten + GAP + SECOND, newest, GAP - 1)] + [
+        Event(newest, "e")
+    ]
     bridge = Event(forgotten + GAP - 1, "e")
     in_order = sorted([Event(forgotten, "e"), bridge, *session], key=lambda event: event.time)
     count = SessionCount(GAP)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import hours, minutes, the_shops_views
 
+from builders import hours, minutes, the_shops_views
 from freshet.errors import FreshetError
 from freshet.udfs.view_sql import EVENT_COLUMNS, EXPRESSIONS, FUNCTIONS, VALUE_TYPES, chain, expression, unique_events
 from freshet.udfs.views import Aggregation, View, view_from_feast, views_from_feast
@@ -80,7 +80,9 @@ ITEMS = Declared("user_items_last_5", "Array(String)", "last_n", "item_id", None
 
 
 def test_a_declaration_becomes_a_view() -> None:
-    declared = a_view(CLICKS, ITEMS, tags={"user_clicks_count_1h.where": "event_type = 'click'", "user_items_last_5.n": "5"})
+    declared = a_view(
+        CLICKS, ITEMS, tags={"user_clicks_count_1h.where": "event_type = 'click'", "user_items_last_5.n": "5"}
+    )
     assert view_from_feast(declared) == View(
         "user_activity",
         ("subject",),
