@@ -175,11 +175,12 @@ def test_a_damaged_artefact_is_not_loaded(artefact_folder: Path) -> None:
         OnnxScorer.load(artefact_folder)
 
 
-def test_serving_needs_neither_torch_nor_pandas() -> None:
+def test_serving_needs_neither_torch_nor_pandas(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = sys.modules['onnx'] = sys.modules['pandas'] = None; "
         "from freshet.models.scorer import OnnxScorer; from freshet.models.artefact import Artefact; "
         "Artefact.load(); print(OnnxScorer.load(providers=('CPUExecutionProvider',)).tier)"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # Elsewhere, since here the folder `freshet/` would be taken for the package.
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert found.stdout.strip() == "full-cpu"
