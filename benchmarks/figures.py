@@ -21,7 +21,9 @@ def merge(path: Path, figures: Mapping[str, float], run: Mapping[str, Any]) -> d
     """Put new figures beside those that a file holds of other benchmarks, and say in it where the new ones come from."""
     known = json.loads(path.read_text("utf-8")) if path.exists() else {}
     known.pop("run", None)
-    merged = dict(sorted((known | {name: rounded(value) for name, value in figures.items()}).items())) | {"run": dict(run)}
+    merged = dict(sorted((known | {name: rounded(value) for name, value in figures.items()}).items())) | {
+        "run": dict(run)
+    }
     path.write_text(json.dumps(merged, indent=2) + "\n", "utf-8")
     return merged
 

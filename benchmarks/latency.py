@@ -270,7 +270,10 @@ def _after_warm_up(seen: list[Seen]) -> list[Seen]:
 def figures(bench: Bench, view: str, seconds: float) -> dict[str, float]:
     """Run the benchmark and return its figures."""
     seen, with_lists = measure(bench, view, seconds)
-    found = {f"event_to_feature_{name}_ms": value for name, value in percentiles([one.feature_s or 0.0 for one in seen]).items()}
+    found = {
+        f"event_to_feature_{name}_ms": value
+        for name, value in percentiles([one.feature_s or 0.0 for one in seen]).items()
+    }
     if with_lists:
         came = [one.list_s for one in seen if one.list_s is not None]
         found |= {"event_to_list_lost": len(seen) - len(came)}

@@ -17,7 +17,7 @@ from freshet.lists import Answer, ListReader
 from freshet.schemas.avro import Record
 from freshet.settings import Settings
 
-WAIT_S = 240.0
+WAIT_S = 600.0
 POLL_S = 0.001
 REPLAYED = "21d"
 JOBS = ("ingest", "features", "scoring")

@@ -22,7 +22,7 @@ JOBS = {
     "scoring": "score each updated user and write the top-N list",
 }
 LIVE = frozenset(("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING", "RECONCILING"))
-SUBMIT_TIMEOUT_S = 180
+SUBMIT_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True)

@@ -38,14 +38,14 @@ class Freshet:
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
 
-    def run(self, *arguments: str, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str, timeout: float = 900) -> "subprocess.CompletedProcess[str]":
         """Run a command and return what it printed and its exit code."""
         command = [str(Path(sys.executable).with_name("freshet")), *arguments]
         return subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
         )
 
-    def __call__(self, *arguments: str, timeout: float = 300) -> str:
+    def __call__(self, *arguments: str, timeout: float = 900) -> str:
         """Run a command that must succeed and return what it printed."""
         done = self.run(*arguments, timeout=timeout)
         assert done.returncode == 0, f"freshet {' '.join(arguments)}: {done.stderr or done.stdout}"

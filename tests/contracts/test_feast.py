@@ -11,9 +11,10 @@ import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from builders import FEATURE_REPO, NOON, the_shops_views
-from conftest import Freshet
+from freshet.commands import features
 from freshet.jobs.feature_registry import (
     KEY_TTL_SECONDS,
     connection_string,
@@ -284,9 +285,9 @@ def test_feasts_own_settings_file_says_what_our_settings_say(monkeypatch: pytest
     monkeypatch.chdir(FEATURE_REPO.parent)
     for name in ("FRESHET_LOCAL__HOME", "FRESHET_LOCAL__PORT_BASE"):
         monkeypatch.delenv(name, raising=False)
-    ours = repo_config(Settings(_env_file=None))  # type: ignore[call-arg]  # pydantic-settings' own
+    ours = repo_config(Settings(_env_file=None))
     theirs = load_repo_config(FEATURE_REPO, FEATURE_REPO / "feature_store.yaml")
-    assert (FEATURE_REPO / theirs.registry.path).resolve() == registry_file(Settings(_env_file=None))  # type: ignore[call-arg]
+    assert (FEATURE_REPO / theirs.registry.path).resolve() == registry_file(Settings(_env_file=None))
     for part in ("project", "provider", "online_store", "offline_store", "entity_key_serialization_version"):
         assert getattr(theirs, part) == getattr(ours, part), part
 

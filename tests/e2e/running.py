@@ -9,7 +9,7 @@ from freshet.submit import Cluster
 JOBS = ("ingest", "features", "scoring")
 
 
-def until(look: Callable[[], Any], what: str, timeout_s: float = 180.0, poll_s: float = 0.25) -> Any:
+def until(look: Callable[[], Any], what: str, timeout_s: float = 600.0, poll_s: float = 0.25) -> Any:
     """Return what `look` finds, or fail when it finds nothing in time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -71,13 +71,18 @@ def test_the_layout_packs_what_feasts_protobufs_serialise_to(row: Row) -> None:
     from feast.protos.feast.types.Value_pb2 import StringList
     from feast.protos.feast.types.Value_pb2 import Value as ValueProto
 
-    _, _, whole, real, text, texts = row
-    protos = (
-        ValueProto(int64_val=whole),
-        ValueProto(double_val=real),
-        ValueProto(string_val=text),
-        ValueProto() if texts is None else ValueProto(string_list_val=StringList(val=texts)),
-    )
+    def proto_of(feature: Any) -> ValueProto:
+        match feature:
+            case int():
+                return ValueProto(int64_val=feature)
+            case float():
+                return ValueProto(double_val=feature)
+            case str():
+                return ValueProto(string_val=feature)
+            case list():
+                return ValueProto(string_list_val=StringList(val=feature))
+        return ValueProto()
+
     version, as_of, values = unpack_row(packed_by_us(row))
     assert (version, as_of) == row[:2]
-    assert values == [proto.SerializeToString() for proto in protos]
+    assert values == [proto_of(feature).SerializeToString() for feature in row[2:]]

@@ -1,0 +1,39 @@
+"""Runs the benchmarks: starts a stack of its own, prints a table, and writes the figures to `results.json` beside this file.
+
+.venv/bin/python benchmarks/run.py [--only NAME]... [--quick] [--profile]
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import latency
+import scan
+import throughput
+from figures import RESULTS, merge, show, this_run
+from harness import MIB, ROOT, Bench, bench_stack, fill
+from hotspots import Hotspots
+from rich.console import Console
+from workload import Workload, generate
+
+from freshet.schemas.topics import INTERACTIONS_CLEAN
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    quick: bool
+    profile: bool
+
+    @property
+    def events(self) -> int:
+        """How many events the clean topic is filled with."""
+        return 60_000 if self.quick else 400_000
+
+    @property
+    def latency_s(self) -> float:
+        """How long latencies are measured, after the warm-up."""
+        return 20.0 if self.quick else 60.0
