@@ -3,22 +3,7 @@
 .venv/bin/python benchmarks/run.py [--only NAME]... [--quick] [--profile]
 """
 
-import argparse
-import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-
-import latency
-import scan
-import throughput
-from figures import RESULTS, merge, show, this_run
-from harness import MIB, ROOT, Bench, bench_stack, fill
-from hotspots import Hotspots
-from rich.console import Console
-from workload import Workload, generate
-
-from freshet.schemas.topics import INTERACTIONS_CLEAN
 
 
 @dataclass(frozen=True)
