@@ -65,7 +65,7 @@ check-style:
 
 check-types:
 	set -o pipefail; cd $(FROM); $(MYPY) -p freshet 2>&1 | sed -E '$(EDITABLE)'; failed=$$?; \
-	  $(MYPY) . ../benchmarks && [ $$failed = 0 ]
+	  $(MYPY) . && [ $$failed = 0 ]
 
 check-layers:
 	cd $(FROM) && ../$(BIN)/lint-imports --config ../pyproject.toml --cache-dir ../.import_linter_cache

@@ -26,11 +26,11 @@ def main() -> None:
         topic=INTERACTIONS_CLEAN,
         group="freshet-scan",
         value_format=value_format,
-        extra=",\n  'scan.bounded.mode' = 'latest-offset'",
+        rebuild=True,
     )
     env.execute_sql(table)
     env.execute_sql(f"CREATE TEMPORARY TABLE nowhere ({columns}) WITH ('connector' = 'blackhole')")
-    env.execute_sql("INSERT INTO nowhere SELECT * FROM events")
+    env.execute_sql("INSERT INTO nowhere SELECT * FROM events /*+ OPTIONS('scan.bounded.mode' = 'latest-offset') */")
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def in_window(history: list[Event], now: int, length: int, slide: int) -> list[E
 def ewma(history: list[Event], half_life: int) -> float:
     """Return the decayed count as of the latest event."""
     now = max(event.time for event in history)
-    return sum(2.0 ** (-(now - event.time) / half_life) for event in history)
+    return float(sum(2.0 ** (-(now - event.time) / half_life) for event in history))
 
 
 def latest(history: list[Event], n: int) -> list[str]:

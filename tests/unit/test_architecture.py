@@ -20,6 +20,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER_FOLDERS = ("schemas", "udfs", "models", "jobs")
+PRODUCT = ("feature_repo", "freshet", *LAYER_FOLDERS)
 LOCKS = {"dev": ("cpu", "dev"), "runtime": ("cpu",), "gpu": ("gpu",), "train": ("cpu", "train")}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
@@ -46,7 +47,7 @@ def purchases() -> Callable[..., pd.DataFrame]:
     def make(lines: list[tuple[str, int, str]], categories: dict[str, str | None] | None = None) -> pd.DataFrame:
         frame = pd.DataFrame(lines, columns=["user", "at", "item"])
         frame["at"] *= 60_000
-        frame["category"] = frame["item"].map(categories or {}).where(lambda name: name.notna(), None)
+        frame["category"] = frame["item"].map(categories or {}).replace({np.nan: None})  # type: ignore[dict-item]
         if categories is None:
             frame["category"] = "bread"
         return frame.assign(department="GROCERY", kind="any", value=1.5).sort_values(

@@ -69,7 +69,7 @@ def test_a_table_survives_being_written(tmp_path: Path) -> None:
     back = CovisitTable.read(tmp_path / "table.npz")
     assert (back.neighbours == table.neighbours).all()
     assert (back.scores == table.scores).all()
-    assert (back.neighbours.dtype, back.scores.dtype) == (np.int32, np.float32)
+    assert [back.neighbours.dtype, back.scores.dtype] == [np.dtype(np.int32), np.dtype(np.float32)]
 
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:

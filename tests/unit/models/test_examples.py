@@ -1,6 +1,7 @@
 """The fast walk equals the obvious reading of each event log, and no example knows its visit or what comes after."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def a_shop(lines: list[tuple[str, int, str, float]]) -> pd.DataFrame:
         category=frame["item"].map(CATEGORY).astype(object),
         kind="any",
     )
-    frame["category"] = frame["category"].where(frame["category"].notna(), None)
+    frame["category"] = frame["category"].replace({np.nan: None})  # type: ignore[dict-item]
     return frame.sort_values("at", kind="stable", ignore_index=True)
 
 
@@ -159,14 +160,14 @@ def test_no_feature_knows_the_visit_or_anything_after_it(
             assert np.array_equal(left, right)
 
 
-def inputs_at(frame: pd.DataFrame, moment: Moment, at: int) -> dict[int, tuple[NDArray[np.float32], ...]]:
+def inputs_at(frame: pd.DataFrame, moment: Moment, at: int) -> dict[int, tuple[NDArray[Any], ...]]:
     """The inputs of each user's visit at an instant, unless there was nothing to find in it."""
     vocabulary = a_vocabulary()
     events = to_events(frame, vocabulary)
     visits = to_visits(events)
     walk = Walk(events, visits, len(vocabulary.categories), vocabulary.item_category)
     questions = ask(visits, at, at + 1, moment)
-    result = {}
+    result: dict[int, tuple[NDArray[Any], ...]] = {}
     for position in range(len(questions)):
         one = questions.take(np.array([position]))
         for found in walk.answer(one, lambda recent, popular, targets: np.array([1, 2, 3]), 1):

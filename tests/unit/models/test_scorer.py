@@ -2,18 +2,20 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import psutil
 import pytest
+from numpy.typing import NDArray
 
-from freshet.models import features, scorer
+from freshet.models import features
 from freshet.models.artefact import default_folder
 from freshet.models.manifest import MODEL
 from freshet.models.scorer import CPU, CUDA, NotScorable, OnnxScorer, open_session, session_options
 
-Batch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Batch = tuple[NDArray[Any], ...]
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +127,8 @@ def test_a_session_of_default_options_starts_threads_where_there_are_cores() -> 
 def test_a_provider_that_is_offered_but_broken_falls_back_with_one_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(scorer.onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(scorer.onnxruntime, "InferenceSession", without_cuda(onnxruntime.InferenceSession))
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", without_cuda(onnxruntime.InferenceSession))
     with caplog.at_level(logging.WARNING):
         loaded = OnnxScorer.load()
     assert (loaded.provider, loaded.tier) == (CPU, "full-cpu")
@@ -153,8 +155,8 @@ def test_a_provider_that_raises_falls_back_too(
         return onnxruntime_session(model, options, providers=providers, **rest)
 
     onnxruntime_session = onnxruntime.InferenceSession
-    monkeypatch.setattr(scorer.onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(scorer.onnxruntime, "InferenceSession", open_it)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_it)
     with caplog.at_level(logging.WARNING):
         assert OnnxScorer.load().provider == CPU
     assert [record.getMessage() for record in caplog.records] == [
