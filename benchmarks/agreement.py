@@ -11,7 +11,7 @@ from freshet.udfs.read_features import value_of
 
 Store = dict[bytes, dict[bytes, bytes]]
 TOLERANCE = 1e-9  # sums are added up in another order
-OURS = b"_"  # versions and times, whose fields begin so
+OURS = (b"_v:", b"_ts:")  # versions and times: compared byte for byte
 
 
 @dataclass(frozen=True)

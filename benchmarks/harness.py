@@ -15,7 +15,6 @@ import httpx
 import psutil
 import redis
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient
 
 from freshet.commands.features import apply_definitions
 from freshet.commands.schemas import quieten_the_kafka_client, register_schemas
@@ -94,18 +93,30 @@ class Bench:
                 )
             time.sleep(0.2)
 
-    def cancel(self, job: Job) -> None:
-        """Cancel a job and wait until it is gone."""
-        if self.state(job) in LIVE:
-            httpx.patch(f"{self.settings.flink.rest_url}/jobs/{job.id}?mode=cancel", timeout=10)
-            self.wait_until(job, "CANCELED", "FINISHED")
+    def wait_until_tasks_run(self, job: Job, timeout_s: float = 120.0) -> None:
+        """Wait until every task of a job runs.
 
-    def forget(self, group: str) -> None:
-        """Make a job begin its topic anew: empty the online store and drop the offsets of its consumer group."""
-        self.redis().flushall()
-        with KafkaAdminClient(bootstrap_servers=servers(self.settings)) as admin:
-            if any(group in str(known) for known in admin.list_groups()):
-                admin.delete_groups([group])
+        Raises:
+            FreshetError: it has failed, or does not get there in time.
+        """
+        self.wait_until(job, "RUNNING", timeout_s=timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while any(vertex["status"] != "RUNNING" for vertex in self.cluster.get(f"/jobs/{job.id}")["vertices"]):
+            if time.monotonic() > deadline:
+                raise FreshetError(f"Not all tasks of job {job.name} run; read {self.stack.home.logs}.")
+            time.sleep(0.2)
+
+    def running_s(self, job: Job) -> float:
+        """Return how long the tasks of a finished job ran, in seconds."""
+        vertices = self.cluster.get(f"/jobs/{job.id}")["vertices"]
+        return max(float(vertex["duration"]) for vertex in vertices) / 1000
+
+    def cancel_all(self) -> None:
+        """Cancel every job that runs and wait until it is gone."""
+        for job in self.cluster.jobs():
+            if job.state in LIVE:
+                httpx.patch(f"{self.cluster.url}/jobs/{job.id}?mode=cancel", timeout=10)
+                self.wait_until(job, "CANCELED", "FINISHED", "FAILED")
 
     def watch_memory(self) -> None:
         """Sample the memory of all parts twice a second until the end."""

@@ -1,4 +1,4 @@
-"""How many events a second the features job carries, from a full topic to the online store."""
+"""How many events a second a job carries, from a full topic to the online store."""
 
 import os
 import time
@@ -12,22 +12,23 @@ from freshet.errors import FreshetError
 from freshet.submit import Job
 from freshet.udfs.feast_layout import EntityKeys, version_field
 
-GROUP = "freshet-features"
 VIEW = "user_activity"
 POLL_S = 0.05
 QUIET_S = 1.0
 TIMEOUT_S = 900.0
 
+Submit = Callable[[], Job]
+
 
 @dataclass(frozen=True)
 class Throughput:
-    """One run. Seconds begin with the first write, `with_start` with the submission of the job."""
+    """One run of a job; the processor time is that of the whole stack, by part."""
 
     events: int
     seconds: float
+    """From the first write to the last."""
     with_start: float
-    second_half: float
-    """Seconds of the second half of the writes, when everything is compiled and cached."""
+    """From the submission of the job to the last write."""
     cpu: dict[str, float]
     """Processor seconds of each part between the first write and the last."""
     load: float
@@ -37,11 +38,6 @@ class Throughput:
     def rate(self) -> float:
         """Events a second."""
         return self.events / self.seconds
-
-    @property
-    def warm_rate(self) -> float:
-        """Events a second of the second half."""
-        return self.events / 2 / self.second_half
 
     @property
     def cpu_us_per_event(self) -> float:
@@ -60,6 +56,17 @@ class Writes:
         """Return how many hashes have been written."""
         return int(self._redis.info("commandstats").get("cmdstat_hset", {}).get("calls", 0))
 
+    def wait_for_first(self, bench: Bench, job: Job, deadline: float) -> float:
+        """Return the time of the first write.
+
+        Raises:
+            FreshetError: the job fails, or does not write in time.
+        """
+        while not self.count():
+            time.sleep(POLL_S)
+            check(bench, job, deadline)
+        return time.monotonic()
+
 
 def versions(bench: Bench, subjects: Sequence[str]) -> list[int]:
     """Return how many events the features of each subject hold."""
@@ -70,59 +77,75 @@ def versions(bench: Bench, subjects: Sequence[str]) -> list[int]:
         return [int(found.rsplit(b"-", 1)[1]) if found else 0 for found in pipe.execute()]
 
 
-def measure(
-    bench: Bench, workload: Workload, submit: Callable[[], Job], on_start: Callable[[], None] | None = None
+def run_to_end(
+    bench: Bench, workload: Workload, submit: Submit, on_start: Callable[[], None] | None = None
 ) -> Throughput:
-    """Run a job over the filled topic until every event is in the store, and cancel it.
+    """Run a job over the filled topic until every event of every user is in the store. The job goes on running.
+
+    The end is certain, not estimated: the store's counts are compared user by user once its writes have ceased.
 
     Raises:
         FreshetError: the job fails, or does not finish in time.
     """
     expected = workload.expected_versions()
-    writes = Writes(bench)
-    submitted = time.monotonic()
-    job = submit()
-    try:
-        return _watch(bench, writes, job, expected, submitted, on_start or (lambda: None))
-    finally:
-        bench.cancel(job)
-
-
-def _watch(
-    bench: Bench, writes: Writes, job: Job, expected: dict[str, int], submitted: float, on_start: Callable[[], None]
-) -> Throughput:
+    writes, submitted = Writes(bench), time.monotonic()
     deadline = submitted + TIMEOUT_S
-    while not writes.count():
-        time.sleep(POLL_S)
-        _still(bench, job, deadline)
-    first, before = time.monotonic(), cpu_seconds(bench)
-    on_start()
-    seen: list[tuple[float, int]] = [(first, 0)]
-    used = before
+    job = submit()
+    first, before = writes.wait_for_first(bench, job, deadline), cpu_seconds(bench)
+    if on_start:
+        on_start()
     while True:
+        check(bench, job, deadline)
+        last, used = wait_for_quiet(writes), cpu_seconds(bench)
+        if versions(bench, list(expected)) == list(expected.values()):
+            break
+    return Throughput(len(workload), last - first, last - submitted, difference(used, before), os.getloadavg()[0])
+
+
+def wait_for_quiet(writes: Writes) -> float:
+    """Return the time of the last write, once there has been none for a while."""
+    count, last = 0, time.monotonic()
+    while time.monotonic() - last < QUIET_S:
         time.sleep(POLL_S)
-        now, count = time.monotonic(), writes.count()
-        if count != seen[-1][1]:
-            seen.append((now, count))
-        elif now - seen[-1][0] > QUIET_S:
-            used = cpu_seconds(bench)
-            if versions(bench, list(expected)) == list(expected.values()):
-                break
-            _still(bench, job, deadline)
-    last = seen[-1][0]
-    half = next(at for at, count in seen if count >= seen[-1][1] / 2)
-    return Throughput(
-        events=sum(expected.values()),
-        seconds=last - first,
-        with_start=last - submitted,
-        second_half=last - half,
-        cpu={name: used[name] - before.get(name, 0.0) for name in used},
-        load=os.getloadavg()[0],
-    )
+        now = writes.count()
+        if now != count:
+            count, last = now, time.monotonic()
+    return last
 
 
-def _still(bench: Bench, job: Job, deadline: float) -> None:
+def run_for(bench: Bench, workload: Workload, submit: Submit, warm_up_s: float, seconds: float) -> Throughput:
+    """Run a job for a while, and count the events of that while; for one that would take too long to reach the end.
+
+    Raises:
+        FreshetError: the job fails, or does not begin in time.
+    """
+    subjects = list(workload.expected_versions())
+    writes, submitted = Writes(bench), time.monotonic()
+    deadline = submitted + TIMEOUT_S
+    job = submit()
+    writes.wait_for_first(bench, job, deadline)
+    time.sleep(warm_up_s)
+    begin, done, before = time.monotonic(), sum(versions(bench, subjects)), cpu_seconds(bench)
+    time.sleep(seconds)
+    used, end, count = cpu_seconds(bench), time.monotonic(), sum(versions(bench, subjects))
+    check(bench, job, deadline)
+    if count in (done, len(workload)):
+        raise FreshetError(f"{job.name} was at {count} of {len(workload)} events: fill the topic with more.")
+    return Throughput(count - done, end - begin, end - submitted, difference(used, before), os.getloadavg()[0])
+
+
+def difference(after: dict[str, float], before: dict[str, float]) -> dict[str, float]:
+    """Return what has been added to each part."""
+    return {name: after[name] - before.get(name, 0.0) for name in after}
+
+
+def check(bench: Bench, job: Job, deadline: float) -> None:
+    """Make sure that a job can still finish.
+
+    Raises:
+        FreshetError: it has failed, or its time is up.
+    """
     if time.monotonic() > deadline:
         raise FreshetError(f"Job {job.name} did not finish within {TIMEOUT_S:.0f} s.")
-    if bench.state(job) == "FAILED":
-        raise FreshetError(f"Job {job.name} failed; read {bench.stack.home.logs}.")
+    if (state := bench.state(job)) in ("FAILED", "CANCELED"):
+        raise FreshetError(f"Job {job.name} is {state}; read {bench.stack.home.logs}.")

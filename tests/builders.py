@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import NAMESPACE_OID, uuid5
 
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ def hours(count: float) -> int:
 def an_interaction(event_type: str, *, user: str = "u1", at: int = NOON, **changes: Any) -> Record:
     """Return a record of `interactions`."""
     event = {
-        "event_id": f"{event_type}-{user}-{at}",
+        "event_id": str(uuid5(NAMESPACE_OID, f"{event_type} {user} {at}")),
         "user_id": user,
         "item_id": "i1",
         "event_type": event_type,

@@ -49,8 +49,8 @@ class Catalogue:
             else:
                 self._places[item_id] = place
 
-    def follow(self, poll: Poll, pause_s: float = 1.0) -> threading.Thread:
-        """Keep calling `poll` in a daemon thread; a failed call is logged and tried again."""
+    def follow(self, poll: Poll, pause_s: float) -> threading.Thread:
+        """Keep calling `poll`, which waits for news itself, in a daemon thread; one that fails is called after a pause."""
         thread = threading.Thread(target=self._follow, args=(poll, pause_s), name="catalogue", daemon=True)
         thread.start()
         return thread
@@ -61,4 +61,4 @@ class Catalogue:
                 self.apply(poll())
             except Exception:
                 log.exception("The catalogue could not be read; trying again in %s s.", pause_s)
-            time.sleep(pause_s)
+                time.sleep(pause_s)

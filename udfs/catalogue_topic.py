@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 POLL_MS = 200
 LOAD_TIMEOUT_MS = 60_000
+FAILURE_PAUSE_S = 1.0
 _lock = threading.Lock()
 
 
@@ -33,7 +34,7 @@ def _load(bootstrap_servers: str, registry_url: str) -> Catalogue:
     for changes in reader.up_to_now():
         catalogue.apply(changes)
     log.info("The catalogue holds %d items.", len(catalogue))
-    catalogue.follow(reader.newer, pause_s=0.0)
+    catalogue.follow(reader.newer, FAILURE_PAUSE_S)
     return catalogue
 
 
@@ -58,7 +59,12 @@ class _TopicReader:
 
     def _poll(self, timeout_ms: int) -> list[Change]:
         batches = self._consumer.poll(timeout_ms=timeout_ms, max_records=2_000)
-        changes = (self._change(record) for records in batches.values() for record in records)
+        try:
+            changes = [self._change(record) for records in batches.values() for record in records]
+        except Exception:
+            for partition, records in batches.items():
+                self._consumer.seek(partition, records[0].offset)  # else these changes would never be seen again
+            raise
         return [change for change in changes if change is not None]
 
     def _change(self, record: Any) -> Change | None:

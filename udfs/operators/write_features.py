@@ -34,8 +34,9 @@ class WriterConfig:
 
     @property
     def key_ttl_seconds(self) -> int:
-        """Lifetime of an entity's hash: Feast keeps one for all views of an entity, so the longest."""
-        return max((view.ttl_seconds for view in self.views), default=0)
+        """Lifetime of an entity's hash: Feast keeps one for all views of an entity, so the longest; 0 is for ever."""
+        lifetimes = [view.ttl_seconds for view in self.views]
+        return max(lifetimes) if all(lifetimes) else 0
 
 
 class WriteFeatures(ScalarFunction):  # type: ignore[misc]
