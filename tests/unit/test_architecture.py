@@ -98,11 +98,9 @@ def test_no_file_names_the_host_of_a_package_registry() -> None:
 
 
 def test_no_flink_state_or_record_is_pickled() -> None:
-    sources = [
-        path
-        for path in tracked_files()
-        if path.suffix in (".py", ".java") and not {"tests", "benchmarks"} & set(path.parts)
-    ]
+    product = [path for path in tracked_files() if path.relative_to(ROOT).parts[0] in PRODUCT]
+    sources = [path for path in product if path.suffix in (".py", ".java")]
+    assert sources
     assert list(lines_with(r"PICKLED_BYTE_ARRAY|PickledBytes|pickle\.(load|dump)", sources)) == []
 
 
