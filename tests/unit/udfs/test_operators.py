@@ -1,4 +1,4 @@
-"""The shells around the functions, called as Flink calls them, without Flink: what goes in, what comes out, what is counted."""
+"""The shells around the functions, called as Flink calls them: what goes in, what comes out, what is counted."""
 
 import pickle
 from collections import Counter
