@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,14 @@ def pids(stack: Stack) -> dict[str, int | None]:
     return {part.name: part.pid for part in stack.status()}
 
 
-def admin(stack: Stack) -> kafka.KafkaAdminClient:
-    return kafka.KafkaAdminClient(bootstrap_servers=stack.settings.kafka.bootstrap_servers)
+@contextmanager
+def admin(stack: Stack) -> Iterator[kafka.KafkaAdminClient]:
+    # Closed at once: one left open goes on calling a broker that is down, and leaks a socket at each refusal.
+    client = kafka.KafkaAdminClient(bootstrap_servers=stack.settings.kafka.bootstrap_servers)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def store(stack: Stack) -> redis.Redis:
@@ -135,13 +142,15 @@ def test_the_registry_refuses_an_incompatible_schema(stack: Stack) -> None:
 
 
 def test_topics_schemas_and_values_survive_down_and_up(stack: Stack) -> None:
-    admin(stack).create_topics([NewTopic("kept", 2, 1)])
+    with admin(stack) as client:
+        client.create_topics([NewTopic("kept", 2, 1)])
     first = register(stack, "kept-value", a_record(a="string")).json()
     store(stack).set("kept", "yes")
     stack.down()
     assert states(stack) == {"down"}
     stack.up()
-    assert "kept" in admin(stack).list_topics()
+    with admin(stack) as client:
+        assert "kept" in client.list_topics()
     assert register(stack, "kept-value", a_record(a="string")).json() == first
     assert store(stack).get("kept") == b"yes"
 
@@ -163,9 +172,9 @@ def test_a_python_job_reads_and_writes_kafka_and_survives_a_crash(stack: Stack, 
 
 
 def make_topics(stack: Stack, *names: str) -> None:
-    client = admin(stack)
-    missing = set(names) - set(client.list_topics())
-    client.create_topics([NewTopic(name, 1, 1) for name in missing])
+    with admin(stack) as client:
+        missing = set(names) - set(client.list_topics())
+        client.create_topics([NewTopic(name, 1, 1) for name in missing])
 
 
 def say(brokers: str, word: str) -> None:
