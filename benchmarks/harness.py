@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -179,7 +180,7 @@ def fill(settings: Settings, topic: str, records: Iterable[Record], key: str) ->
         partitioner=KeyPartitioner(),
         metrics_enabled=False,
     )
-    count, failed = 0, []
+    count, failed = 0, list[Any]()
     for record in records:
         producer.send(topic, value=encode(record), key=record[key].encode()).add_errback(failed.append)
         count += 1

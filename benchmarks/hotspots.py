@@ -1,67 +1,99 @@
-"""Where the time of a running job goes: processor time of each thread of the TaskManager, and the methods it is spent in."""
+"""Where the time of a running job goes: processor time by thread of the TaskManager, and the Java methods it is spent in.
 
-import re
-import subprocess
+Threads come from the operating system and methods from Flink's own sampling, so that a plain Java runtime will do.
+"""
+
+import threading
+import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import psutil
 from harness import Bench
+from rich.console import Console
+from rich.table import Table
 
-from freshet.stack.java import find_java
+from freshet.submit import LIVE
 
-THREAD = re.compile(r'^"(?P<name>.+)" #\d+ .*?cpu=(?P<cpu>[\d.]+)ms', re.MULTILINE)
-FRAME = re.compile(r"^\s+(?P<method>[\w.$/<>]+)\(", re.MULTILINE)
-SAMPLE = "jdk.ExecutionSample"
-RECORDING = "freshet"
+SETTLE_S = 5.0  # let the compiler do its work before methods are sampled
+ROWS = 25
 
 
-@dataclass
 class Hotspots:
-    """Begins with `start`, ends with `stop`; then the counters are filled."""
+    """Begins with `start`, ends with `stop`; then `show` prints what was seen."""
 
-    bench: Bench
-    folder: Path
-    threads: Counter[str] = field(default_factory=Counter)
-    """Milliseconds of processor time by thread."""
-    methods: Counter[str] = field(default_factory=Counter)
-    """Samples whose topmost frame is the method."""
-    packages: Counter[str] = field(default_factory=Counter)
-    """Samples by the first frame of the stack that is Flink's operator code or ours."""
-    samples: int = 0
-    _before: dict[str, float] = field(default_factory=dict)
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._before: Counter[str] = Counter()
+        self._threads: Counter[str] = Counter()
+        self._methods: Counter[str] = Counter()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
 
     def start(self) -> None:
-        """Note the threads' times and start a flight recording."""
-        self._before = self._times()
-        self._jcmd("JFR.start", f"name={RECORDING}", "settings=profile")
+        """Note the threads' times and begin to sample."""
+        self._before = thread_ms(self._bench)
+        self._sampler.start()
 
     def stop(self) -> None:
-        """Read both."""
-        after = self._times()
-        self.threads.update({name: round(cpu - self._before.get(name, 0.0)) for name, cpu in after.items()})
-        path = self.folder / "taskmanager.jfr"
-        self._jcmd("JFR.dump", f"name={RECORDING}", f"filename={path}")
-        self._jcmd("JFR.stop", f"name={RECORDING}")
-        self._read(path)
+        """Note the threads' times again."""
+        self._threads = thread_ms(self._bench) - self._before
+        self._sampler.join(timeout=30)
 
-    def _times(self) -> dict[str, float]:
-        return {found["name"]: float(found["cpu"]) for found in THREAD.finditer(self._jcmd("Thread.print"))}
+    def show(self, events: int, cpu: Mapping[str, float], console: Console) -> None:
+        """Print microseconds an event of each part and thread, and the share of samples of each method."""
+        _print(console, "part", "us/event", {name: used * 1e6 / events for name, used in cpu.items()})
+        _print(console, "thread", "us/event", {name: ms * 1e3 / events for name, ms in self._threads.items()})
+        total = max(1, sum(self._methods.values()))
+        _print(console, "method on top", "% of samples", {name: 100 * n / total for name, n in self._methods.items()})
 
-    def _read(self, path: Path) -> None:
-        command = [self._tool("jfr"), "print", "--events", SAMPLE, "--stack-depth", "40", str(path)]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        for event in text.split(SAMPLE)[1:]:
-            frames = [found["method"] for found in FRAME.finditer(event)]
-            if frames:
-                self.samples += 1
-                self.methods[frames[0]] += 1
+    def _sample(self) -> None:
+        time.sleep(SETTLE_S)
+        for job in self._bench.cluster.jobs():
+            if job.state in LIVE:
+                for vertex in self._bench.cluster.get(f"/jobs/{job.id}")["vertices"]:
+                    self._methods.update(self._on_cpu(f"/jobs/{job.id}/vertices/{vertex['id']}/flamegraph?type=on_cpu"))
 
-    def _jcmd(self, *arguments: str) -> str:
-        record = self.bench.stack.parts["taskmanager"].record()
-        assert record is not None
-        command = [self._tool("jcmd"), str(record.pid), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    def _on_cpu(self, path: str) -> Counter[str]:
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if graph := self._bench.cluster.get(path).get("data"):
+                return tops(graph)
+            time.sleep(1)
+        return Counter()
 
-    def _tool(self, name: str) -> str:
-        return str(Path(find_java().executable).with_name(name))
+
+def tops(graph: Mapping[str, Any]) -> Counter[str]:
+    """Count the samples by the method that was on top."""
+    found: Counter[str] = Counter()
+    rest = [graph]
+    while rest:
+        here = rest.pop()
+        children = here["children"]
+        found[here["stackTraceLocation"]] += here["hitCount"] - sum(child["hitCount"] for child in children)
+        rest.extend(children)
+    return found
+
+
+def thread_ms(bench: Bench) -> Counter[str]:
+    """Return the processor time of the TaskManager's threads so far, in milliseconds, by name."""
+    record = bench.stack.parts["taskmanager"].record()
+    if record is None:
+        return Counter()
+    used: Counter[str] = Counter()
+    for thread in psutil.Process(record.pid).threads():
+        try:
+            name = Path(f"/proc/{record.pid}/task/{thread.id}/comm").read_text("utf-8").strip()
+        except OSError:
+            continue  # it has ended
+        used[name] += round((thread.user_time + thread.system_time) * 1000)
+    return used
+
+
+def _print(console: Console, what: str, unit: str, values: Mapping[str, float]) -> None:
+    table = Table(what, unit)
+    table.columns[1].justify = "right"
+    for name, value in sorted(values.items(), key=lambda pair: -pair[1])[:ROWS]:
+        table.add_row(name, f"{value:.1f}")
+    console.print(table)

@@ -213,8 +213,7 @@ def measure(bench: Bench, view: str, seconds: float) -> tuple[list[Seen], bool]:
         with_lists = "freshet-scoring" in [job.name for job in jobs]
         return _after_warm_up(_drive(bench, view, with_lists, WARM_UP_S + seconds)), with_lists
     finally:
-        for job in jobs:
-            bench.cancel(job)
+        bench.cancel_all()
 
 
 def start_jobs(bench: Bench) -> list[Job]:
@@ -228,7 +227,7 @@ def start_jobs(bench: Bench) -> list[Job]:
                 raise
             say(f"[yellow]No lists are measured:[/yellow] {error}")
     for job in jobs:
-        bench.wait_until_all_tasks_run(job)
+        bench.wait_until_tasks_run(job)
     return jobs
 
 

@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -54,7 +55,7 @@ class Cluster:
         full_name = f"freshet-{name}"
         return next((job for job in self.jobs() if job.name == full_name and job.state in LIVE), None)
 
-    def get(self, path: str) -> dict[str, list[dict[str, str]]]:
+    def get(self, path: str) -> Any:
         """Ask the REST API.
 
         Raises:
@@ -63,13 +64,12 @@ class Cluster:
         try:
             response = httpx.get(self.url + path, timeout=10)
             response.raise_for_status()
-            answer: dict[str, list[dict[str, str]]] = response.json()
+            return response.json()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             raise FreshetError(
                 f"The Flink cluster at {self.url} does not answer; start one with `freshet up` or set "
                 "FRESHET_FLINK__REST_URL."
             ) from None
-        return answer
 
     def submit(self, name: str, *, savepoint: str | None = None) -> Job:
         """Send a job of Freshet to the cluster, unless it runs there already, and return it.
