@@ -53,7 +53,7 @@ class Hotspots:
         for job in self._bench.cluster.jobs():
             if job.state in LIVE:
                 for vertex in self._bench.cluster.get(f"/jobs/{job.id}")["vertices"]:
-                    self._methods.update(self._on_cpu(f"/jobs/{job.id}/vertices/{vertex['id']}/flamegraph?type=on_cpu"))
+                    self._methods += self._on_cpu(f"/jobs/{job.id}/vertices/{vertex['id']}/flamegraph?type=on_cpu")
 
     def _on_cpu(self, path: str) -> Counter[str]:
         deadline = time.monotonic() + 15

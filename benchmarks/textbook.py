@@ -59,7 +59,7 @@ class Decode(MapFunction):  # type: ignore[misc]  # pyflink has no types
     def map(self, value: bytes) -> Row:
         """Decode one event."""
         record = self._decode(value)
-        return Row(*(record[name] for name in COLUMNS))
+        return Row(**{name: record[name] for name in COLUMNS})  # named: the next function gets this very row
 
 
 class FirstCopy(KeyedProcessFunction):  # type: ignore[misc]

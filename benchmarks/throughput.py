@@ -147,5 +147,5 @@ def check(bench: Bench, job: Job, deadline: float) -> None:
     """
     if time.monotonic() > deadline:
         raise FreshetError(f"Job {job.name} did not finish within {TIMEOUT_S:.0f} s.")
-    if (state := bench.state(job)) in ("FAILED", "CANCELED"):
+    if (state := bench.state(job)) in ("FAILED", "CANCELED", "RESTARTING"):
         raise FreshetError(f"Job {job.name} is {state}; read {bench.stack.home.logs}.")

@@ -1,10 +1,11 @@
 """The Feast registry: where the views that the jobs compute are declared."""
 
+import json
 import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from freshet.errors import FreshetError
 from freshet.settings import Settings
@@ -46,15 +47,30 @@ def repo_config(settings: Settings) -> "RepoConfig":
 def connection_string(url: str) -> str:
     """Return Feast's form of a Redis URL.
 
+    Raises:
+        FreshetError: the user's name or the password holds a comma, which Feast's form has no way to write.
+
     >>> connection_string("rediss://:secret@store:6380/2")
     'store:6380,db=2,password=secret,ssl=true'
     """
     parts = urlsplit(url)
     options = [f"db={parts.path.strip('/')}"] if parts.path.strip("/") not in ("", "0") else []
-    options += [f"username={parts.username}"] if parts.username else []
-    options += [f"password={parts.password}"] if parts.password else []
+    options += [f"username={_option(parts.username)}"] if parts.username else []
+    options += [f"password={_option(parts.password)}"] if parts.password else []
     options += ["ssl=true"] if parts.scheme == "rediss" else []
     return ",".join([f"{parts.hostname}:{parts.port or 6379}", *options])
+
+
+def _option(quoted: str) -> str:
+    """Return a part of a URL as it is meant; in JSON's quotes where Feast, which tries JSON first, would read a number."""
+    text = unquote(quoted)
+    if "," in text:
+        raise FreshetError("Feast cannot connect to Redis with a user name or a password that holds a comma.")
+    try:
+        json.loads(text)
+    except ValueError:
+        return text
+    return json.dumps(text)
 
 
 def feature_store(settings: Settings) -> "FeatureStore":

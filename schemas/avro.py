@@ -108,7 +108,7 @@ class Decoder:
 
         Raises:
             NotConfluentFramed: there is no header.
-            UnreadableRecord: the body is cut short, has bytes left over, or does not fit.
+            UnreadableRecord: the schema is not Avro, or the body is cut short, has bytes left over, or does not fit.
             Whatever `fetch` raises for an id.
         """
         schema_id, body = unframe(payload)
@@ -123,6 +123,10 @@ class Decoder:
         return record  # type: ignore[return-value]
 
     def _writer(self, schema_id: int) -> Any:
-        parsed = parse(self._fetch(schema_id))
+        text = self._fetch(schema_id)
+        try:
+            parsed = parse(text)
+        except Exception as error:  # noqa: BLE001 - a schema of another kind breaks JSON, ours or fastavro's reading
+            raise UnreadableRecord(f"schema {schema_id} is not Avro: {type(error).__name__}: {error}") from None
         self._writers[schema_id] = parsed
         return parsed

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from builders import FEATURE_REPO, NOON, the_shops_views
 from freshet.commands import features
+from freshet.errors import FreshetError
 from freshet.jobs.feature_registry import (
     KEY_TTL_SECONDS,
     connection_string,
@@ -299,12 +300,14 @@ def test_feasts_own_settings_file_says_what_our_settings_say(monkeypatch: pytest
         ("redis://store", "store:6379"),
         ("redis://store:1/3", "store:1,db=3"),
         ("rediss://ann:secret@store:1", "store:1,username=ann,password=secret,ssl=true"),
-        pytest.param(
-            "redis://ann:pa%40ss@store:1",
-            "store:1,username=ann,password=pa@ss",
-            marks=pytest.mark.xfail(reason="the password is handed on as it stands in the URL, not as it is"),
-        ),
+        ("redis://ann:pa%40ss@store:1", "store:1,username=ann,password=pa@ss"),
+        ("redis://:12345@store:1", 'store:1,password="12345"'),
     ],
 )
 def test_a_redis_address_in_feasts_form(url: str, text: str) -> None:
     assert connection_string(url) == text
+
+
+def test_a_password_that_feast_cannot_be_told_is_refused() -> None:
+    with pytest.raises(FreshetError, match="comma"):
+        connection_string("redis://:a,b@store:1")
