@@ -71,7 +71,7 @@ def tops(graph: Mapping[str, Any]) -> Counter[str]:
     while rest:
         here = rest.pop()
         children = here["children"]
-        found[here["stackTraceLocation"]] += here["hitCount"] - sum(child["hitCount"] for child in children)
+        found[here["name"]] += here["value"] - sum(child["value"] for child in children)
         rest.extend(children)
     return found
 

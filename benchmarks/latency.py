@@ -33,9 +33,11 @@ RATE = 500.0
 PROBE_EVERY = 10
 PROBES = 1_000  # users that are probed in turn: at 50 probes a second, each every 20 s
 BACKGROUND_USERS = 20_000
-WARM_UP_S = 20.0
-POLL_S = 0.0005
+WARM_UP_S = 45.0  # the Python workers import for ten seconds, and Java compiles what runs often
+POLL_S = 0.002  # what is measured is too long by half of this
 LATEST_S = 30.0
+READY_S = 180.0
+FIRST_USER = "first"
 JOBS = ("ingest", "features", "scoring")
 
 
@@ -170,6 +172,15 @@ class Load:
         self._counts: dict[str, int] = {}
         self._run = f"latency-{time.time_ns()}"
 
+    def first(self) -> Iterator[Record]:
+        """Yield one event, to see when the jobs' Python workers are there."""
+        yield self._record("first", FIRST_USER)
+
+    def first_key(self, with_lists: bool) -> bytes:
+        """Return the key in which the effect of the first event shows."""
+        subject = subject_of(FIRST_USER, self._key)
+        return self._list_key(subject).encode() if with_lists else self._key_of((subject,))
+
     def paced(self, seconds: float) -> Iterator[Record]:
         """Yield events when they are due: the pace counts from the beginning, so one that is late delays no other."""
         for number in Pace(rate=RATE)({"number": number} for number in range(int(seconds * RATE))):
@@ -177,8 +188,16 @@ class Load:
 
     def _event(self, number: int) -> Record:
         probed = number % PROBE_EVERY == 0
+        watched = probed and number >= WARM_UP_S * RATE
         user = f"probe-{number // PROBE_EVERY % PROBES}" if probed else f"user-{self._rng.integers(BACKGROUND_USERS)}"
-        record = {
+        if probed:
+            self._counts[user] = self._counts.get(user, 0) + 1
+        if watched:
+            self._announce(user)
+        return self._record(str(number), user)
+
+    def _record(self, number: str, user: str) -> Record:
+        return {
             "event_id": f"{self._run}-{number}",
             "user_id": user,
             "item_id": self._items[int(self._rng.integers(len(self._items)))],
@@ -189,15 +208,14 @@ class Load:
             "request_id": None,
             "context": {"page": "home"},
         }
-        if probed:
-            self._announce(user)
-        return record
+
+    def _list_key(self, subject: str) -> str:
+        return TopN(self._settings.lists.placement, subject).encode()
 
     def _announce(self, user: str) -> None:
         subject = subject_of(user, self._key)
-        self._counts[user] = self._counts.get(user, 0) + 1
-        list_key = TopN(self._settings.lists.placement, subject).encode()
-        self._to_watcher.send(Probe(self._key_of((subject,)), list_key, self._counts[user], time.monotonic()))
+        probe = Probe(self._key_of((subject,)), self._list_key(subject), self._counts[user], time.monotonic())
+        self._to_watcher.send(probe)
 
 
 def measure(bench: Bench, view: str, seconds: float) -> tuple[list[Seen], bool]:
@@ -211,7 +229,7 @@ def measure(bench: Bench, view: str, seconds: float) -> tuple[list[Seen], bool]:
     jobs = start_jobs(bench)
     try:
         with_lists = "freshet-scoring" in [job.name for job in jobs]
-        return _after_warm_up(_drive(bench, view, with_lists, WARM_UP_S + seconds)), with_lists
+        return _complete(_drive(bench, view, with_lists, WARM_UP_S + seconds)), with_lists
     finally:
         bench.cancel_all()
 
@@ -240,6 +258,8 @@ def _drive(bench: Bench, view: str, with_lists: bool, seconds: float) -> list[Se
     watcher.start()
     load = Load(bench, items_of_the_model(), to_watcher)
     with EventProducer(bench.settings, linger_ms=0) as producer:
+        producer.produce(load.first(), INTERACTIONS)
+        _wait_for(bench, load.first_key(with_lists))
         producer.produce(load.paced(seconds), INTERACTIONS)
     to_watcher.send(None)
     if not from_watcher.poll(LATEST_S + 10):
@@ -247,6 +267,16 @@ def _drive(bench: Bench, view: str, with_lists: bool, seconds: float) -> list[Se
     seen: list[Seen] = from_watcher.recv()
     watcher.join(timeout=10)
     return seen
+
+
+def _wait_for(bench: Bench, key: bytes) -> None:
+    client, deadline = bench.redis(), time.monotonic() + READY_S
+    while not client.exists(key):
+        if time.monotonic() > deadline:
+            raise FreshetError(
+                f"The first event has had no effect after {READY_S:.0f} s; read {bench.stack.home.logs}."
+            )
+        time.sleep(0.1)
 
 
 def items_of_the_model() -> list[str]:
@@ -257,13 +287,11 @@ def items_of_the_model() -> list[str]:
         return [item["item_id"] for _, item in zip(range(5_000), journey.catalogue(), strict=False)]
 
 
-def _after_warm_up(seen: list[Seen]) -> list[Seen]:
-    begin = min(one.produced for one in seen) + WARM_UP_S
-    counted = [one for one in seen if one.produced >= begin]
-    lost = sum(one.feature_s is None for one in counted)
+def _complete(seen: list[Seen]) -> list[Seen]:
+    lost = sum(one.feature_s is None for one in seen)
     if lost:
-        raise FreshetError(f"The features of {lost} of {len(counted)} probes did not come within {LATEST_S:.0f} s.")
-    return counted
+        raise FreshetError(f"The features of {lost} of {len(seen)} probes did not come within {LATEST_S:.0f} s.")
+    return seen
 
 
 def figures(bench: Bench, view: str, seconds: float) -> dict[str, float]:

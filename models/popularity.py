@@ -1,4 +1,4 @@
-"""The items' features as one matrix in memory, read from the store in the background.
+"""The items' decayed counts as one matrix in memory, read from the store in the background.
 
 A list has hundreds of candidates. To read their features for every event would be hundreds of times the traffic of the
 user's own; the whole vocabulary every few seconds is little.
@@ -20,61 +20,61 @@ log = logging.getLogger(__name__)
 
 FEATURES = ("item_events_ewma_1h", "item_events_ewma_24h")
 
+SLICE = 64  # items a reading: well under a millisecond
+RETRY_S = 2.0
+HALF_LIVES_MS = np.array(POPULARITY_HALF_LIVES_MS, np.float64)
+
 ReadItems = Callable[[Sequence[Sequence[str]]], list[Reading]]
 
 
 @dataclass(frozen=True, eq=False)
 class Popularity:
-    """Decayed event counts of every item of the vocabulary, each as of its own time.
+    """Decayed event counts of every item of the vocabulary, as of the latest event time among them.
 
     Attributes:
         counts: float64 [V + 1, 2], in the order of `FEATURES`; row 0 is nobody's.
-        as_of: int64 [V + 1], milliseconds; 0 for an item without events.
-        generation: grows with every reading of the store.
+        latest: that time, in milliseconds; 0 where nothing has happened.
+        order: int64 [V], item indices by their count of the longer half-life, most first. It holds at any later time
+            too, since all counts decay alike; equal counts stand in the order of the vocabulary.
+        generation: grows with every sweep of the store.
     """
 
     counts: NDArray[np.float64]
-    as_of: NDArray[np.int64]
-    generation: int = 0
+    latest: int
+    order: NDArray[np.int64]
+    generation: int
 
     @classmethod
-    def none(cls, items: int) -> "Popularity":
-        """Return the popularity of a vocabulary in which nothing has happened."""
-        return cls(np.zeros((items + 1, len(FEATURES))), np.zeros(items + 1, np.int64))
+    def standing(cls, counts: NDArray[np.float64], as_of: NDArray[np.int64], generation: int) -> "Popularity":
+        """Bring counts [V + 1, 2] that stand each for a time of its own, ms [V + 1], to the latest of the times."""
+        latest = int(as_of.max(initial=0))
+        now = counts * np.exp2(-(latest - as_of)[:, None] / HALF_LIVES_MS)
+        order = np.argsort(-now[1:, 1], kind="stable") + 1
+        return cls(now, latest, np.asarray(order, np.int64), generation)
 
-    @property
-    def latest(self) -> int:
-        """The latest event time in the matrix, in milliseconds."""
-        return int(self.as_of.max(initial=0))
-
-    def at(self, now_ms: int) -> NDArray[np.float64]:
-        """Return the counts decayed to an event time, float64 [V + 1, 2]; what is newer than it is taken as it is."""
-        age = np.maximum(now_ms - self.as_of, 0)[:, None]
-        return np.asarray(self.counts * np.exp2(-age / np.array(POPULARITY_HALF_LIVES_MS, np.float64)))
-
-
-def read_popularity(read: ReadItems, items: Sequence[str], generation: int) -> Popularity:
-    """Read the whole matrix from the store.
-
-    Raises:
-        redis.RedisError: the store did not answer.
-    """
-    result = Popularity.none(len(items))
-    for index, reading in enumerate(read([(item,) for item in items]), start=1):
-        if reading.as_of is not None:
-            result.counts[index] = [float(value or 0.0) for value in reading.values]  # type: ignore[arg-type]
-            result.as_of[index] = reading.as_of
-    return Popularity(result.counts, result.as_of, generation)
+    def of(self, items: NDArray[np.int64], now_ms: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the counts of items [B, C] as of times, ms [B]: float64 [B, C, 2]; nothing is brought back in time."""
+        age = np.maximum(now_ms - self.latest, 0)[:, None, None]
+        return np.asarray(self.counts[items] * np.exp2(-age / HALF_LIVES_MS))
 
 
 class PopularityFeed:
-    """Keeps a matrix current in a daemon thread; `current` is replaced as a whole, never changed in place."""
+    """Keeps the counts current in a daemon thread; `current` is replaced as a whole, never changed in place.
 
-    def __init__(self, read: ReadItems, items: Sequence[str], pause_s: float) -> None:
+    A sweep reads the vocabulary in slices with a pause between them: one long reading would hold up the events that
+    this process scores meanwhile.
+    """
+
+    def __init__(self, read: ReadItems, items: Sequence[str], sweep_s: float) -> None:
+        """Read all counts once.
+
+        Raises:
+            redis.RedisError: the store did not answer.
+        """
         self._read = read
         self._items = items
-        self._pause_s = pause_s
-        self.current = read_popularity(read, items, generation=1)
+        self._pause_s = sweep_s * SLICE / max(len(items), 1)
+        self.current = self._swept(generation=1, pause_s=0.0)
 
     def start(self) -> None:
         """Begin to follow the store."""
@@ -82,8 +82,19 @@ class PopularityFeed:
 
     def _follow(self) -> None:
         while True:
-            time.sleep(self._pause_s)
             try:
-                self.current = read_popularity(self._read, self._items, self.current.generation + 1)
+                self.current = self._swept(self.current.generation + 1, self._pause_s)
             except Exception:
                 log.exception("Item popularity could not be read; the last reading is used.")
+                time.sleep(RETRY_S)
+
+    def _swept(self, generation: int, pause_s: float) -> Popularity:
+        counts, as_of = np.zeros((len(self._items) + 1, len(FEATURES))), np.zeros(len(self._items) + 1, np.int64)
+        for start in range(0, len(self._items), SLICE):
+            time.sleep(pause_s)
+            readings = self._read([(item,) for item in self._items[start : start + SLICE]])
+            for index, reading in enumerate(readings, start=start + 1):
+                if reading.as_of is not None:
+                    counts[index] = [float(value or 0.0) for value in reading.values]  # type: ignore[arg-type]
+                    as_of[index] = reading.as_of
+        return Popularity.standing(counts, as_of, generation)

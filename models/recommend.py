@@ -13,11 +13,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from freshet.models import affinity
+from freshet.models.affinity import Affinities
 from freshet.models.artefact import Artefact
 from freshet.models.candidates import SOURCES, Candidates, candidates, padded
 from freshet.models.features import (
-    AFFINITY_HALF_LIVES_MS,
-    CANDIDATE_SOURCES,
     RECENT,
     USER_SOURCES,
     candidate_features,
@@ -40,14 +40,12 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 CANDIDATES = 200
-POPULARITY_PAUSE_S = 2.0
+POPULARITY_SWEEP_S = 5.0
 REASONS = {"co-visit": "often bought with your latest items", "popular": "popular right now"}
 
 USER_VIEW = "user_activity"
 USER_FEATURES = tuple(source.feature for source in USER_SOURCES)
 RECENT_FEATURE, PURCHASED_FEATURE = "user_items_last_20", "user_purchases_last_50"
-AFFINITY_VIEW = CANDIDATE_SOURCES[0].view
-AFFINITY_FEATURES = tuple(source.feature for source in CANDIDATE_SOURCES if source.view == AFFINITY_VIEW)
 
 
 class Update(NamedTuple):
@@ -112,7 +110,7 @@ class Recommender:
         artefact: Artefact,
         scorer: Scorer,
         users: FeatureReader,
-        affinities: FeatureReader,
+        affinities: Affinities,
         popularity: Callable[[], Popularity],
         writer: ListWriter,
         config: RecommenderConfig,
@@ -161,12 +159,10 @@ class Recommender:
 
     def _lists(self, profiles: Sequence[Profile]) -> list[TopList]:
         popularity = self._popularity()
-        counts = popularity.at(max(profile.version.as_of for profile in profiles))
-        popular = self._by_popularity(counts)
         recents = np.stack([recent_items(self._known(profile.recent_ids)) for profile in profiles])
-        found = [candidates(recent, self._covisits, popular, CANDIDATES) for recent in recents]
+        found = [candidates(recent, self._covisits, popularity.order, CANDIDATES) for recent in recents]
         batch = padded(found, CANDIDATES)
-        features = self._candidate_features(profiles, batch, counts)
+        features = self._candidate_features(profiles, batch, popularity)
         users = user_features(np.array([profile.user for profile in profiles]))
         scores = self._scorer.score(recents, batch, users, features)
         return [self._list(*parts) for parts in zip(profiles, found, scores, strict=True)]
@@ -175,26 +171,12 @@ class Recommender:
         index_of = self._vocabulary.index_of
         return [index_of[item] for item in ids if item in index_of]
 
-    def _by_popularity(self, counts: NDArray[np.float64]) -> Ints:
-        # The vocabulary is in the order of its training window's popularity, which decides among equals.
-        return np.asarray(np.argsort(-counts[1:, 1], kind="stable") + 1, dtype=np.int64)
-
-    def _candidate_features(self, profiles: Sequence[Profile], batch: Ints, counts: NDArray[np.float64]) -> Floats:
+    def _candidate_features(self, profiles: Sequence[Profile], batch: Ints, popularity: Popularity) -> Floats:
         kinds = self._vocabulary.item_category[batch]
-        affinity = np.stack([self._zero_affinity] * len(profiles))
-        pairs = [(row, kind) for row in range(len(profiles)) for kind in np.unique(kinds[row]) if kind]
-        names = self._vocabulary.categories
-        readings = self._affinities.read([(profiles[row].update.subject, names[kind - 1]) for row, kind in pairs])
-        for (row, kind), reading in zip(pairs, readings, strict=True):
-            if reading.as_of is not None:
-                affinity[row, kind] = _decayed(reading, profiles[row].version.as_of)
-        rows = np.arange(len(profiles))[:, None]
-        drawn = affinity[rows, kinds]
-        return candidate_features(drawn[..., 0], drawn[..., 1], counts[batch, 0], counts[batch, 1])
-
-    @property
-    def _zero_affinity(self) -> NDArray[np.float64]:
-        return np.zeros((len(self._vocabulary.categories) + 1, len(AFFINITY_FEATURES)))
+        as_of = np.array([profile.version.as_of for profile in profiles], np.int64)
+        affinities = self._affinities.of([profile.update.subject for profile in profiles], as_of, kinds)
+        counts = popularity.of(batch, as_of)
+        return candidate_features(affinities[..., 0], affinities[..., 1], counts[..., 0], counts[..., 1])
 
     def _list(self, profile: Profile, found: Candidates, scores: Floats) -> TopList:
         places: list[ListedItem] = []
@@ -224,11 +206,10 @@ class Recommender:
         popularity = self._popularity()
         if popularity.generation == self._hot_generation:
             return
-        counts = popularity.at(popularity.latest)
-        best = [int(index) for index in self._by_popularity(counts)[: self._config.length]]
+        best = popularity.order[: self._config.length]
         items = tuple(
-            ListedItem(self._vocabulary.item(index), round(float(counts[index, 1]), 5), "popular", REASONS["popular"])
-            for index in best
+            ListedItem(self._vocabulary.item(int(index)), round(float(count), 5), "popular", REASONS["popular"])
+            for index, count in zip(best, popularity.counts[best, 1], strict=True)
         )
         hot = self._stamped("", items, Version(popularity.latest, popularity.generation), "")
         self._writer.write([(Hot(self._config.placement).encode(), hot)], ttl_seconds=0)
@@ -256,12 +237,6 @@ def _version(reading: Reading, update: Update) -> Version:
     return Version(int(as_of), int(sequence))
 
 
-def _decayed(reading: Reading, as_of: int) -> list[float]:
-    age = max(as_of - (reading.as_of or as_of), 0)
-    pairs = zip(reading.values, AFFINITY_HALF_LIVES_MS, strict=True)
-    return [float(value or 0.0) * 2.0 ** (-age / half_life) for value, half_life in pairs]  # type: ignore[arg-type]
-
-
 def load_recommender(config: RecommenderConfig) -> Recommender:
     """Load the model and connect to the store.
 
@@ -275,7 +250,7 @@ def load_recommender(config: RecommenderConfig) -> Recommender:
     items = FeatureReader(
         RedisPipe(config.redis_url), config.project, "item_popularity", ("item_id",), POPULARITY_FEATURES
     )
-    feed = PopularityFeed(items.read, artefact.vocabulary.items, POPULARITY_PAUSE_S)
+    feed = PopularityFeed(items.read, artefact.vocabulary.items, POPULARITY_SWEEP_S)
     feed.start()
     log.info("Model %s scores on %s.", scorer.version, scorer.provider)
     return Recommender(
@@ -284,7 +259,10 @@ def load_recommender(config: RecommenderConfig) -> Recommender:
         users=FeatureReader(
             pipe, config.project, USER_VIEW, ("subject",), (*USER_FEATURES, RECENT_FEATURE, PURCHASED_FEATURE)
         ),
-        affinities=FeatureReader(pipe, config.project, AFFINITY_VIEW, ("subject", "category"), AFFINITY_FEATURES),
+        affinities=Affinities(
+            FeatureReader(pipe, config.project, affinity.VIEW, affinity.KEYS, affinity.FEATURES),
+            artefact.vocabulary.categories,
+        ),
         popularity=lambda: feed.current,
         writer=ListWriter(pipe),
         config=config,

@@ -63,12 +63,23 @@ class EntityKeys:
         >>> EntityKeys("p", ["user_id"])(["u7"]).hex()
         '010000000200000007000000757365725f69640200000002000000753770'
         """
-        parts = [self._head]
-        for at in self._order:
-            text = values[at].encode()
-            parts.append(_u32(STRING) + _u32(len(text)) + text)
-        parts.append(self._tail)
-        return b"".join(parts)
+        return b"".join([self._head, *(_key_value(values[at]) for at in self._order), self._tail])
+
+    def begin(self, first: str) -> bytes:
+        """Return the key of a pair up to the value of the join key that sorts first; `end` is the rest.
+
+        Whoever asks for many keys that share a part encodes it once.
+        """
+        return self._head + _key_value(first)
+
+    def end(self, last: str) -> bytes:
+        """Return the key of a pair from the value of the join key that sorts last."""
+        return _key_value(last) + self._tail
+
+
+def _key_value(value: str) -> bytes:
+    text = value.encode()
+    return _u32(STRING) + _u32(len(text)) + text
 
 
 def varint(value: int) -> bytes:

@@ -4,7 +4,7 @@
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -106,8 +106,9 @@ class FeatureReader:
 
     def __init__(self, pipe: RedisPipe, project: str, view: str, keys: Sequence[str], features: Sequence[str]) -> None:
         self._pipe = pipe
-        self._key_of = EntityKeys(project, keys)
+        self.key_of = EntityKeys(project, keys)
         self._fields = [timestamp_field(view), version_field(view), *(field_name(view, name) for name in features)]
+        self._missing = Reading(None, None, (None,) * len(features))
 
     def read(self, entities: Sequence[Sequence[str]]) -> list[Reading]:
         """Return a reading for each entity, given by its key values in the order of the view's keys.
@@ -115,13 +116,23 @@ class FeatureReader:
         Raises:
             redis.RedisError: the store did not answer.
         """
-        keys = [self._key_of(entity) for entity in entities]
-        calls = [(keys[at : at + KEYS_A_CALL], self._fields) for at in range(0, len(keys), KEYS_A_CALL)]
-        width = len(self._fields)
-        readings = []
-        for answer in self._pipe.run_script(self.SCRIPT, calls):
-            readings += [_reading(answer[at : at + width]) for at in range(0, len(answer), width)]
+        readings = [self._missing] * len(entities)
+        for at, reading in self.found([self.key_of(entity) for entity in entities]):
+            readings[at] = reading
         return readings
+
+    def found(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Reading]]:
+        """Yield (position, reading) for those of the store's keys that hold the view.
+
+        Raises:
+            redis.RedisError: the store did not answer.
+        """
+        starts = range(0, len(keys), KEYS_A_CALL)
+        answers = self._pipe.run_script(self.SCRIPT, [(keys[at : at + KEYS_A_CALL], self._fields) for at in starts])
+        width = len(self._fields) + 1
+        for start, answer in zip(starts, answers, strict=True):
+            for at in range(0, len(answer), width):
+                yield start + answer[at], _reading(answer[at + 1 : at + width])
 
 
 def _reading(row: Sequence[Any]) -> Reading:

@@ -1,9 +1,9 @@
 """Lists as they stand in Redis: one JSON value each, its version first, replaced only by one at least as new."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -11,8 +11,7 @@ from freshet.udfs.redis_pipe import RedisPipe, Script
 from freshet.udfs.write_features import Version, Written
 
 
-@dataclass(frozen=True, slots=True)
-class ListedItem:
+class ListedItem(NamedTuple):
     """One place of a list."""
 
     item_id: str
@@ -41,7 +40,7 @@ class TopList:
             "version": str(self.version),
             "placement": self.placement,
             "subject": self.subject,
-            "items": [asdict(item) for item in self.items],
+            "items": [item._asdict() for item in self.items],
             "model_version": self.model_version,
             "arm": self.arm,
             "tier": self.tier,
