@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from freshet.errors import FreshetError
@@ -69,6 +69,14 @@ class Redis(Section):
 
     url: SecretStr = Field(SecretStr(""), description="redis://[user:password@]host:port/db; empty: the local stack")
     project: str = Field("freshet", description="Feast project, part of every feature key")
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_redis_address(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        if text and not text.startswith(("redis://", "rediss://")):
+            raise ValueError("an address begins with redis:// or, with TLS, rediss://")
+        return url
 
 
 class Flink(Section):
@@ -159,4 +167,4 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "FRESHET_" + "__".join(str(part).upper() for part in first["loc"])
-        raise FreshetError(f"Setting {name} is not usable: {first['msg']}.") from None
+        raise FreshetError(f"Setting {name} is not usable: {first['msg'].removeprefix('Value error, ')}.") from None

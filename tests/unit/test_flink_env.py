@@ -16,6 +16,7 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("FRESHET_LOCAL__HOME", str(tmp_path / ".freshet"))
     monkeypatch.setenv("FRESHET_PRIVACY__PSEUDONYM_KEY", "a-secret-of-the-shell")
     monkeypatch.setenv("FLINK_HOME", "/another/flink")
+    monkeypatch.delenv("JAVA_HOME", raising=False)  # what the shell has already is not printed
     load_settings.cache_clear()
     try:
         flink_env()
