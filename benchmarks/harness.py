@@ -120,8 +120,8 @@ class Bench:
                 self.wait_until(job, "CANCELED", "FINISHED", "FAILED")
 
     def watch_memory(self) -> None:
-        """Sample the memory of all parts twice a second until the end."""
-        while not self._stopped.wait(0.5):
+        """Sample the memory of all parts every two seconds until the end."""
+        while not self._stopped.wait(2.0):
             self.peak_bytes = max(self.peak_bytes, self.stack.resident_bytes())
 
     def stop(self) -> None:
