@@ -216,6 +216,13 @@ def _last_n(state: State, event: Event, value: Any, spec: Aggregation) -> list[s
     return [one[2] for one in state]
 
 
+def _last_n_distinct(state: State, event: Event, value: Any, spec: Aggregation) -> list[str]:
+    if value is not None:
+        place = max([(event.event_time, event.source_offset), *(one[:2] for one in state if one[2] == value)])
+        state[:] = sorted([*(one for one in state if one[2] != value), (*place, value)], reverse=True)[: spec.n]
+    return [one[2] for one in state]
+
+
 def _join_session(state: State, event: Event, weight: int, gap: int) -> None:
     time = event.event_time
     if state and time < state[-1][1] - KEPT_GAPS * gap:
@@ -243,6 +250,7 @@ FUNCTIONS: dict[str, tuple[Callable[[], State], Callable[[State, Event, Any, Agg
     "ewma": (lambda: [0.0, 0], _ewma),
     "trend": (lambda: [0.0, 0.0, 0], _trend),
     "last_n": (list, _last_n),
+    "last_n_distinct": (list, _last_n_distinct),
     "session_count": (list, _session_count),
     "session_duration": (list, _session_duration),
 }

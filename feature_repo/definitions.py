@@ -63,6 +63,11 @@ user_activity = StreamFeatureView(
             name="user_items_last_20", dtype=Array(String), description="items of the latest 20 events, newest first"
         ),
         Field(name="user_purchases_last_50", dtype=Array(String), description="items bought last, newest first"),
+        Field(
+            name="user_categories_last_50",
+            dtype=Array(String),
+            description="categories of the latest events, each once, newest first",
+        ),
         Field(name="user_session_length", dtype=Int64, description="events of the current session"),
         Field(name="user_session_depth", dtype=Int64, description="pages seen in the current session"),
         Field(name="user_session_duration", dtype=Float64, description="seconds from its first to its last event"),
@@ -94,6 +99,7 @@ user_activity = StreamFeatureView(
         ),
         Aggregation(name="user_items_last_20", function="last_n", column="item_id"),
         Aggregation(name="user_purchases_last_50", function="last_n", column="item_id"),
+        Aggregation(name="user_categories_last_50", function="last_n_distinct", column="category"),
         Aggregation(name="user_session_length", function="session_count", column="event_id", time_window=30 * MINUTE),
         Aggregation(name="user_session_depth", function="session_count", column="event_id", time_window=30 * MINUTE),
         Aggregation(
@@ -104,6 +110,7 @@ user_activity = StreamFeatureView(
         "user_spend_sum_24h.where": "event_type = 'purchase'",
         "user_items_last_20.n": "20",
         "user_purchases_last_50.n": "50",
+        "user_categories_last_50.n": "50",
         "user_purchases_last_50.where": "event_type = 'purchase'",
         "user_session_depth.where": PAGE_VIEWS,
     },

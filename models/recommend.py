@@ -29,7 +29,7 @@ from freshet.models.popularity import FEATURES as POPULARITY_FEATURES
 from freshet.models.popularity import Popularity, PopularityFeed
 from freshet.models.scorer import OnnxScorer
 from freshet.schemas.keys import Hot, TopN
-from freshet.udfs.read_features import FeatureReader, Reading
+from freshet.udfs.read_features import Feature, FeatureReader, Reading
 from freshet.udfs.redis_pipe import RedisPipe
 from freshet.udfs.top_n import ListedItem, ListWriter, TopList
 from freshet.udfs.write_features import Version
@@ -45,7 +45,7 @@ REASONS = {"co-visit": "often bought with your latest items", "popular": "popula
 
 USER_VIEW = "user_activity"
 USER_FEATURES = tuple(source.feature for source in USER_SOURCES)
-RECENT_FEATURE, PURCHASED_FEATURE = "user_items_last_20", "user_purchases_last_50"
+LISTS = ("user_items_last_20", "user_purchases_last_50", "user_categories_last_50")
 
 
 class Update(NamedTuple):
@@ -100,6 +100,7 @@ class Profile:
     user: list[float]
     recent_ids: tuple[str, ...]
     excluded: frozenset[str]
+    categories: frozenset[str]
 
 
 class Recommender:
@@ -174,7 +175,8 @@ class Recommender:
     def _candidate_features(self, profiles: Sequence[Profile], batch: Ints, popularity: Popularity) -> Floats:
         kinds = self._vocabulary.item_category[batch]
         as_of = np.array([profile.version.as_of for profile in profiles], np.int64)
-        affinities = self._affinities.of([profile.update.subject for profile in profiles], as_of, kinds)
+        users = [(profile.update.subject, profile.categories) for profile in profiles]
+        affinities = self._affinities.of(users, as_of, kinds)
         counts = popularity.of(batch, as_of)
         return candidate_features(affinities[..., 0], affinities[..., 1], counts[..., 0], counts[..., 1])
 
@@ -217,16 +219,20 @@ class Recommender:
 
 
 def _profile(update: Update, reading: Reading) -> Profile:
-    *numbers, recent, purchased = reading.values
-    recent_ids = tuple(recent[:RECENT]) if isinstance(recent, list) else ()
-    bought = purchased if isinstance(purchased, list) else []
+    *numbers, recent, bought, categories = reading.values
+    recent_ids = tuple(_texts(recent)[:RECENT])
     return Profile(
         update=update,
         version=_version(reading, update),
         user=user_row(dict(zip(USER_FEATURES, numbers, strict=True))),  # type: ignore[arg-type]
         recent_ids=recent_ids,
-        excluded=frozenset(recent_ids).union(bought),
+        excluded=frozenset(recent_ids).union(_texts(bought)),
+        categories=frozenset(_texts(categories)),
     )
+
+
+def _texts(value: Feature) -> list[str]:
+    return value if isinstance(value, list) else []
 
 
 def _version(reading: Reading, update: Update) -> Version:
@@ -256,9 +262,7 @@ def load_recommender(config: RecommenderConfig) -> Recommender:
     return Recommender(
         artefact=artefact,
         scorer=scorer,
-        users=FeatureReader(
-            pipe, config.project, USER_VIEW, ("subject",), (*USER_FEATURES, RECENT_FEATURE, PURCHASED_FEATURE)
-        ),
+        users=FeatureReader(pipe, config.project, USER_VIEW, ("subject",), (*USER_FEATURES, *LISTS)),
         affinities=Affinities(
             FeatureReader(pipe, config.project, affinity.VIEW, affinity.KEYS, affinity.FEATURES),
             artefact.vocabulary.categories,

@@ -35,10 +35,13 @@ FUNCTIONS = {
     "freshet_ewma": "freshet.udfs.Ewma",
     "freshet_trend": "freshet.udfs.Trend",
     "freshet_last_n": "freshet.udfs.LastN",
+    "freshet_last_n_distinct": "freshet.udfs.LastNDistinct",
     "freshet_session_count": "freshet.udfs.SessionCount",
     "freshet_session_duration": "freshet.udfs.SessionDuration",
     "freshet_row": "freshet.udfs.FeatureRow",
 }
+
+LISTS = ("last_n", "last_n_distinct")  # bounded by a number of values, not by a window
 
 Expression = Callable[[Aggregation], str]
 
@@ -64,6 +67,7 @@ EXPRESSIONS: dict[str, Expression] = {
     "ewma": lambda f: f"freshet_ewma({_one(f)}, event_time, {f.window_ms})",
     "trend": lambda f: f"freshet_trend({_one(f)}, event_time, {f.slide_ms}, {f.window_ms})",
     "last_n": lambda f: f"freshet_last_n({_value(f)}, event_time, source_offset, {f.n})",
+    "last_n_distinct": lambda f: f"freshet_last_n_distinct({_value(f)}, event_time, source_offset, {f.n})",
     "session_count": lambda f: f"freshet_session_count({_counted(f)}, event_time, {f.window_ms})",
     "session_duration": lambda f: f"freshet_session_duration(event_time, {f.window_ms})",
 }
@@ -75,6 +79,7 @@ VALUE_TYPES = {
     "ewma": "Float64",
     "trend": "Float64",
     "last_n": "Array(String)",
+    "last_n_distinct": "Array(String)",
     "session_count": "Int64",
     "session_duration": "Float64",
 }
@@ -103,9 +108,9 @@ def _problems(feature: Aggregation) -> Iterator[str]:
     yield from _problems_of_time(feature)
     if function == "sum" and feature.column != "value":
         yield "sum adds up the column 'value'; the others hold no amounts"
-    if function == "last_n" and feature.column in NUMBERS:
-        yield f"last_n keeps texts, and {feature.column} is a number"
-    if function == "last_n" and feature.n < 1:
+    if function in LISTS and feature.column in NUMBERS:
+        yield f"{function} keeps texts, and {feature.column} is a number"
+    if function in LISTS and feature.n < 1:
         yield f"say how many with the tag {tag}.n'"
     if function == "session_duration" and feature.where:
         yield f"a session lasts from its first event to its last, whatever they are; leave out the tag {tag}.where'"
@@ -113,7 +118,7 @@ def _problems(feature: Aggregation) -> Iterator[str]:
 
 def _problems_of_time(feature: Aggregation) -> Iterator[str]:
     function = feature.function
-    if function != "last_n" and feature.window_ms <= 0:
+    if function not in LISTS and feature.window_ms <= 0:
         yield f"{function} needs a time_window"
     if function in ("count", "sum") and (not feature.slide_ms or feature.window_ms % feature.slide_ms):
         yield "its time_window must be a whole number of slide_intervals"

@@ -195,8 +195,9 @@ def test_affinities_are_those_of_the_user_and_the_category_decayed(server: Redis
     put(store, "user_category_affinity", {"subject": "bob", "category": "milk"}, features, as_of=NOW - week)
     names = ("user_category_ewma_7d", "user_category_ewma_30m")
     reader = FeatureReader(RedisPipe(server.url), "freshet", "user_category_affinity", ("subject", "category"), names)
+    users = [("ann", ["bread", "unheard of"]), ("bob", ["tea", "milk", "bread"])]
     kinds = np.array([[0, 1, 2, 1], [2, 1, 0, 3]], np.int32)
-    found = Affinities(reader, ["bread", "milk", "tea"]).of(["ann", "bob"], np.array([NOW, NOW]), kinds)
+    found = Affinities(reader, ["bread", "milk", "tea"]).of(users, np.array([NOW, NOW]), kinds)
     assert found[..., 0].tolist() == [[0.0, 4.0, 0.0, 4.0], [2.0, 0.0, 0.0, 0.0]]
     assert found[0, :, 1].tolist() == [0.0, 2.0, 0.0, 2.0]
 

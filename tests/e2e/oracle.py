@@ -69,6 +69,7 @@ def user_activity(history: list[Event]) -> Values:
         "user_spend_sum_24h": sum(event.value or 0.0 for event in day if event.kind == "purchase"),
         "user_items_last_20": latest(history, 20),
         "user_purchases_last_50": latest(bought, 50),
+        "user_categories_last_50": categories(history, 50),
         "user_session_length": len(session),
         "user_session_depth": sum(event.kind in PAGES for event in session),
         "user_session_duration": (max(e.time for e in session) - min(e.time for e in session)) / 1000,
@@ -110,6 +111,12 @@ def latest(history: list[Event], n: int) -> list[str]:
     with_item = [event for event in history if event.item is not None]
     with_item.sort(key=lambda event: (event.time, event.offset), reverse=True)
     return [event.item for event in with_item[:n] if event.item]
+
+
+def categories(history: list[Event], n: int) -> list[str]:
+    """Return the n categories whose latest events are the latest, newest first."""
+    ordered = sorted(history, key=lambda event: (event.time, event.offset), reverse=True)
+    return list(dict.fromkeys(event.category for event in ordered if event.category is not None))[:n]
 
 
 def current_session(history: list[Event]) -> list[Event]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from freshet.udfs.aggregates.aggregate import Aggregate
 from freshet.udfs.aggregates.ewma import Ewma
-from freshet.udfs.aggregates.last_n import LastN
+from freshet.udfs.aggregates.last_n import LastN, LastNDistinct
 from freshet.udfs.aggregates.sessions import SessionCount, SessionDuration
 from freshet.udfs.aggregates.trend import Trend
 from freshet.udfs.aggregates.windows import WindowCount, WindowSum
@@ -17,6 +17,7 @@ AGGREGATES: dict[str, Callable[[Aggregation], Aggregate[Any, Any, Any]]] = {
     "ewma": lambda feature: Ewma(feature.window_ms),
     "trend": lambda feature: Trend(short_half_life_ms=feature.slide_ms, long_half_life_ms=feature.window_ms),
     "last_n": lambda feature: LastN(feature.n),
+    "last_n_distinct": lambda feature: LastNDistinct(feature.n),
     "session_count": lambda feature: SessionCount(feature.window_ms),
     "session_duration": lambda feature: SessionDuration(feature.window_ms),
 }

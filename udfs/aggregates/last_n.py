@@ -40,3 +40,27 @@ class LastN:
     def result(self, state: Latest) -> list[str]:
         """Return the values."""
         return [value for _, _, value in state]
+
+
+@dataclass(frozen=True)
+class LastNDistinct(LastN):
+    """The `n` values seen last, each once and newest first; a value stands where its latest event stands.
+
+    >>> categories = LastNDistinct(n=2)
+    >>> state = categories.zero()
+    >>> for time, category in (10, "a"), (30, "c"), (20, "c"), (40, "a"), (35, "b"):
+    ...     state = categories.add(state, Event(time, category))
+    ...     print(categories.result(state))
+    ['a']
+    ['c', 'a']
+    ['c', 'a']
+    ['a', 'c']
+    ['a', 'b']
+    """
+
+    def merge(self, one: Latest, other: Latest) -> Latest:
+        """Return the latest of both."""
+        newest: dict[str, tuple[int, int, str]] = {}
+        for event in sorted(one + other):
+            newest[event[2]] = event
+        return tuple(sorted(newest.values(), reverse=True)[: self.n])

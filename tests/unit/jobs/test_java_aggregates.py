@@ -37,7 +37,7 @@ class Case:
         for event in events:
             function.accumulate(accumulator, *self.arguments(event))
         value = function.getValue(accumulator)
-        return list(value) if self.feature.function == "last_n" else value
+        return list(value) if self.feature.function.startswith("last_n") else value
 
     def in_python(self, events: list[Event[Any]]) -> Any:
         aggregate = aggregate_of(self.feature)
@@ -73,6 +73,11 @@ CASES = (
         a_feature("last_n", n=5),
         TEXTS,
         lambda event: (event.value, event.time, event.position, 5),
+    ),
+    Case(
+        a_feature("last_n_distinct", n=3),
+        TEXTS,
+        lambda event: (event.value, event.time, event.position, 3),
     ),
     Case(
         a_feature("session_count", window_ms=2 * SECOND),

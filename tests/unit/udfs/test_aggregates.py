@@ -14,7 +14,7 @@ from builders import SECOND, hours, minutes, seconds, streams
 from freshet.udfs.aggregates.aggregate import Aggregate, Event, state_after
 from freshet.udfs.aggregates.declared import AGGREGATES, aggregate_of
 from freshet.udfs.aggregates.ewma import Ewma
-from freshet.udfs.aggregates.last_n import LastN
+from freshet.udfs.aggregates.last_n import LastN, LastNDistinct
 from freshet.udfs.aggregates.sessions import KEPT_GAPS, SessionCount, SessionDuration
 from freshet.udfs.aggregates.trend import Trend
 from freshet.udfs.aggregates.windows import WindowCount, WindowSum
@@ -50,6 +50,10 @@ def rate_ratio(events: Stream, short: int, long: int) -> float:
 def latest(events: Stream, n: int) -> list[str]:
     ordered = sorted(events, key=lambda event: (event.time, event.position), reverse=True)
     return [event.value for event in ordered if event.value is not None][:n]
+
+
+def distinct(events: Stream, n: int) -> list[str]:
+    return list(dict.fromkeys(latest(events, len(events))))[:n]
 
 
 def current_session(events: Stream, gap: int) -> list[Event[Any]]:
@@ -90,6 +94,7 @@ CASES = (
     Case("ewma", Ewma(3 * SECOND), AMOUNTS, lambda them: decayed_sum(them, 3 * SECOND)),
     Case("trend", Trend(SECOND, 24 * SECOND), ONES, lambda them: rate_ratio(them, SECOND, 24 * SECOND)),
     Case("last_n", LastN(5), TEXTS, lambda them: latest(them, 5)),
+    Case("last_n_distinct", LastNDistinct(3), TEXTS, lambda them: distinct(them, 3)),
     Case("session_count", SessionCount(2 * SECOND), TEXTS, lambda them: session_count(them, 2 * SECOND)),
     Case("session_duration", SessionDuration(2 * SECOND), TEXTS, lambda them: session_seconds(them, 2 * SECOND)),
 )
@@ -276,6 +281,7 @@ def test_events_a_gap_apart_are_of_two_sessions() -> None:
         (Aggregation("f", "count", "event_id", "Int64", window_ms=60, slide_ms=20), WindowCount(60, 20)),
         (Aggregation("f", "trend", "event_id", "Float64", window_ms=60, slide_ms=20), Trend(20, 60)),
         (Aggregation("f", "last_n", "item_id", "Array(String)", n=3), LastN(3)),
+        (Aggregation("f", "last_n_distinct", "item_id", "Array(String)", n=3), LastNDistinct(3)),
         (Aggregation("f", "session_duration", "event_time", "Float64", window_ms=60), SessionDuration(60)),
     ],
     ids=lambda part: getattr(part, "function", ""),

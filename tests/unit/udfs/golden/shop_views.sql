@@ -19,7 +19,7 @@ FROM (
 );
 
 -- with_user_activity
-SELECT `event_id`, `subject`, `item_id`, `event_type`, `event_time`, `value`, `department`, `category`, `product_type`, `brand`, `source_offset`, `item_popularity`, pt, freshet_row(version, as_of, `user_events_count_5m`, `user_events_count_1h`, `user_events_count_24h`, `user_spend_sum_24h`, `user_items_last_20`, `user_purchases_last_50`, `user_session_length`, `user_session_depth`, `user_session_duration`) AS `user_activity`
+SELECT `event_id`, `subject`, `item_id`, `event_type`, `event_time`, `value`, `department`, `category`, `product_type`, `brand`, `source_offset`, `item_popularity`, pt, freshet_row(version, as_of, `user_events_count_5m`, `user_events_count_1h`, `user_events_count_24h`, `user_spend_sum_24h`, `user_items_last_20`, `user_purchases_last_50`, `user_categories_last_50`, `user_session_length`, `user_session_depth`, `user_session_duration`) AS `user_activity`
 FROM (
   SELECT `event_id`, `subject`, `item_id`, `event_type`, `event_time`, `value`, `department`, `category`, `product_type`, `brand`, `source_offset`, `item_popularity`, pt,
          COUNT(*) OVER key_so_far AS version,
@@ -30,6 +30,7 @@ FROM (
          freshet_sum(CASE WHEN (`value` IS NOT NULL AND (event_type = 'purchase')) THEN `value` END, event_time, 86400000, 1800000) OVER key_so_far AS `user_spend_sum_24h`,
          freshet_last_n(CASE WHEN (`item_id` IS NOT NULL) THEN `item_id` END, event_time, source_offset, 20) OVER key_so_far AS `user_items_last_20`,
          freshet_last_n(CASE WHEN (`item_id` IS NOT NULL AND (event_type = 'purchase')) THEN `item_id` END, event_time, source_offset, 50) OVER key_so_far AS `user_purchases_last_50`,
+         freshet_last_n_distinct(CASE WHEN (`category` IS NOT NULL) THEN `category` END, event_time, source_offset, 50) OVER key_so_far AS `user_categories_last_50`,
          freshet_session_count((`event_id` IS NOT NULL), event_time, 1800000) OVER key_so_far AS `user_session_length`,
          freshet_session_count((`event_id` IS NOT NULL AND (event_type IN ('view', 'click', 'category_view', 'search', 'play'))), event_time, 1800000) OVER key_so_far AS `user_session_depth`,
          freshet_session_duration(event_time, 1800000) OVER key_so_far AS `user_session_duration`

@@ -7,6 +7,8 @@ import org.apache.flink.table.functions.AggregateFunction;
  * {@code freshet_last_n(value, event_time, position, n)}: the values of the {@code n} latest events, newest first.
  *
  * <p>{@code position} orders the events of one instant: the place in the log. A null value takes no place.
+ *
+ * @see LastNDistinct
  */
 public class LastN extends AggregateFunction<String[], LastN.Latest> {
 
@@ -28,7 +30,29 @@ public class LastN extends AggregateFunction<String[], LastN.Latest> {
             }
         }
 
-        private boolean isAfter(int at, long time, long position) {
+        int indexOf(String value) {
+            int at = values.length - 1;
+            while (at >= 0 && !values[at].equals(value)) {
+                at--;
+            }
+            return at;
+        }
+
+        void remove(int at) {
+            times = without(times, at);
+            positions = without(positions, at);
+            String[] kept = Arrays.copyOf(values, values.length - 1);
+            System.arraycopy(values, at + 1, kept, at, kept.length - at);
+            values = kept;
+        }
+
+        private static long[] without(long[] old, int at) {
+            long[] kept = Arrays.copyOf(old, old.length - 1);
+            System.arraycopy(old, at + 1, kept, at, kept.length - at);
+            return kept;
+        }
+
+        boolean isAfter(int at, long time, long position) {
             return times[at] > time || (times[at] == time && positions[at] > position);
         }
 
