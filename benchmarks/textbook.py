@@ -293,7 +293,7 @@ def main() -> None:
     settings = load_settings()
     config = Configuration()
     config.set_integer("python.state.cache-size", STATE_CACHE)
-    config.set_string("python.execution-mode", "process")
+    config.set_string("python.execution-mode", "thread")
     env = StreamExecutionEnvironment.get_execution_environment(config)
     env.set_parallelism(1)
     build(env, settings, registered_views(settings))

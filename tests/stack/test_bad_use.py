@@ -4,13 +4,16 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from conftest import Freshet, free_port_base
+from freshet.submit import Cluster
 
 if TYPE_CHECKING:
     from freshet.stack.stack import Stack
@@ -78,7 +81,20 @@ def test_a_wrong_address_is_told(alone: dict[str, str], name: str, value: str, a
     assert value in said or name in said
 
 
-def test_a_missing_model_is_told(stack: "Stack", stack_environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.fixture
+def without_scoring(stack: "Stack") -> None:
+    """The stack, on which no scoring job runs, whatever other tests have left."""
+    cluster = Cluster(stack.settings)
+    if running := cluster.live("scoring"):
+        httpx.patch(f"{cluster.url}/jobs/{running.id}?mode=cancel", timeout=10).raise_for_status()
+    deadline = time.monotonic() + 60
+    while cluster.live("scoring"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@pytest.mark.usefixtures("without_scoring")
+def test_a_missing_model_is_told(stack_environment: dict[str, str], tmp_path: Path) -> None:
     nowhere = str(tmp_path / "no-model")
     assert nowhere in complaint(stack_environment | {"FRESHET_MODEL__PATH": nowhere}, "submit", "scoring")
 
