@@ -15,13 +15,13 @@ from multiprocessing.connection import Connection
 import numpy as np
 import redis
 from harness import Bench, fill
+from load import send
 from rich import print as say
 
 from freshet.errors import FreshetError
 from freshet.models.artefact import Artefact, default_folder
 from freshet.replay import journey
 from freshet.replay.pace import Pace
-from freshet.replay.produce import EventProducer
 from freshet.schemas.avro import Record
 from freshet.schemas.keys import TopN
 from freshet.schemas.topics import CATALOG, INTERACTIONS
@@ -258,10 +258,9 @@ def _drive(bench: Bench, view: str, with_lists: bool, seconds: float) -> list[Se
     watcher = context.Process(target=watch, args=(inbox, outbox, url, view, with_lists), daemon=True)
     watcher.start()
     load = Load(bench, items_of_the_model(), to_watcher)
-    with EventProducer(bench.settings, linger_ms=LINGER_MS) as producer:
-        producer.produce(load.first(), INTERACTIONS)
-        _wait_for(bench, load.first_key(with_lists))
-        producer.produce(load.paced(seconds), INTERACTIONS)
+    send(bench.settings, INTERACTIONS, load.first(), linger_ms=LINGER_MS)
+    _wait_for(bench, load.first_key(with_lists))
+    send(bench.settings, INTERACTIONS, load.paced(seconds), linger_ms=LINGER_MS)
     to_watcher.send(None)
     if not from_watcher.poll(LATEST_S + 10):
         raise FreshetError("The process that watches Redis has not answered.")
