@@ -101,7 +101,7 @@ def candidates(recent_items: NDArray[np.int64], table: CovisitTable, popular: ND
         k: how many to return; fewer come only when the co-visits and the popular items do not suffice.
     """
     totals = covisit_scores(recent_items, table)
-    found = np.flatnonzero(totals)
+    found = np.flatnonzero(totals > 0)
     best = found[np.argsort(-totals[found], kind="stable")[: k - round(k * POPULAR_SHARE)]]
     taken = np.zeros(table.size, np.bool_)
     taken[recent_items] = True
