@@ -2,7 +2,7 @@
 
 from setuptools import setup
 
-HOME = ("freshet", "freshet.commands", "freshet.replay", "freshet.stack")
+HOME = ("freshet", "freshet.archive", "freshet.commands", "freshet.replay", "freshet.stack")
 LAYERS = ("schemas", "udfs", "udfs.aggregates", "udfs.operators", "models", "jobs")
 
 setup(
@@ -12,7 +12,7 @@ setup(
     package_data={
         "": ["py.typed"],
         "freshet.schemas": ["*.avsc"],
-        "freshet.udfs": ["*.lua", "java/freshet/udfs/*.java"],
+        "freshet.udfs": ["*.lua", "java/freshet/features/*.java"],
         "freshet.models": ["artefacts/*", "artefacts/*/*/*"],
         "freshet.flink_conf": ["*.yaml", "*.properties", "*.lock"],
     },

@@ -1,4 +1,8 @@
-"""Whether two jobs have written the same features: entities that both have at the same version are compared."""
+"""Whether two jobs have written the same features: entities that both have at the same version are compared.
+
+The version holds the instant of the values, so an entity that one job has evaluated again, because a window of it was over,
+is not compared.
+"""
 
 import math
 from collections.abc import Mapping

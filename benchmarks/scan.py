@@ -3,7 +3,6 @@
 flink run --python benchmarks/scan.py
 """
 
-from freshet.jobs.features import TYPES
 from freshet.jobs.runtime import environment
 from freshet.jobs.tables import source
 from freshet.schemas.topics import BY_NAME, INTERACTIONS_CLEAN
@@ -15,7 +14,7 @@ def main() -> None:
     """Submit the job to the cluster that runs this."""
     settings = load_settings()
     env = environment("scan", settings, python="process")
-    columns = ", ".join(f"`{name}` {TYPES.get(name, 'STRING')}" for name in EVENT_COLUMNS)
+    columns = ", ".join(f"`{name}` {kind}" for name, kind in EVENT_COLUMNS.items())
     value_format = f"""'value.format' = 'avro-confluent',
   'value.avro-confluent.url' = '{settings.registry.url}',
   'value.avro-confluent.subject' = '{BY_NAME[INTERACTIONS_CLEAN].subject}'"""

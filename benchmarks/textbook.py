@@ -4,15 +4,18 @@ Kafka bytes -> decode -> key by event id, first copy only -> for each view: key 
 
 It computes the registered views, with the same definitions and values as `jobs/features.py`, and writes the same fields, so
 the two can be compared in speed and checked against each other. It does without what the real job adds: the version check of a
-write, the lifetime of a key, and the announcement on `feature-updates`.
+write, the lifetime of a key, the announcement on `feature-updates`, and the empty value once a window is over.
 
     flink run --python benchmarks/textbook.py
 """
 
+import heapq
 import re
+import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import mmh3
 import redis
 from pyflink.common import Configuration, Row, Time, Types, WatermarkStrategy
 from pyflink.common.serialization import ByteArraySchema
@@ -26,7 +29,7 @@ from freshet.schemas.avro import Decoder
 from freshet.schemas.registry import Registry
 from freshet.schemas.topics import INTERACTIONS_CLEAN
 from freshet.settings import Settings, load_settings
-from freshet.udfs.feast_layout import ENCODERS, EntityKeys, field_name, timestamp, timestamp_field, version_field
+from freshet.udfs.feast_layout import ENCODERS, NULL, EntityKeys, field_name, timestamp, timestamp_field, version_field
 from freshet.udfs.views import Aggregation, View
 from freshet.udfs.writer_schemas import WriterSchemas
 
@@ -40,6 +43,7 @@ EVENT = Types.ROW_NAMED(
     list(COLUMNS),
     [Types.STRING() if name in TEXT else Types.DOUBLE() if name == "value" else Types.LONG() for name in COLUMNS],
 )
+SKETCH = 256  # of more different values than this, the hashes of the smallest tell how many there are
 KEPT_GAPS = 48  # sessions that ended so many gaps ago are forgotten
 
 Event = Any  # a Row of COLUMNS
@@ -118,7 +122,8 @@ class WriteHash(MapFunction):  # type: ignore[misc]
     def map(self, value: Row) -> int:
         """Write one entity."""
         key, version, as_of, results = value
-        encoded = [encode(result) for encode, result in zip(self._encoders, results, strict=True)]
+        pairs = zip(self._encoders, results, strict=True)
+        encoded = [NULL if result is None else encode(result) for encode, result in pairs]
         own = {version_field(self._view.name): f"{as_of}-{version}", timestamp_field(self._view.name): timestamp(as_of)}
         return int(self._redis.hset(self._key_of(key), mapping=own | dict(zip(self._fields, encoded, strict=True))))
 
@@ -128,7 +133,8 @@ class Feature:
 
     def __init__(self, spec: Aggregation) -> None:
         self._spec = spec
-        self._types = types_of(spec)
+        self._types = types_of(spec, spec.where)
+        self._hits = types_of(spec, spec.hit)
         self._zero, self._add = FUNCTIONS[spec.function]
 
     def zero(self) -> State:
@@ -139,20 +145,22 @@ class Feature:
         """Add an event and return the feature's value."""
         value = getattr(event, self._spec.column)
         counted = value is not None and (self._types is None or event.event_type in self._types)
+        if self._hits is not None:
+            value = float(event.event_type in self._hits)
         return self._add(state, event, value if counted else None, self._spec)
 
 
-def types_of(spec: Aggregation) -> frozenset[str] | None:
+def types_of(spec: Aggregation, condition: str) -> frozenset[str] | None:
     """Return the event types that a feature's condition names; None where it has no condition.
 
     Raises:
         FreshetError: the condition is about something else.
     """
-    if not spec.where:
+    if not condition:
         return None
-    if not re.fullmatch(r"event_type (= '\w+'|IN \(('\w+'(, )?)+\))", spec.where):
-        raise FreshetError(f"Feature {spec.name}: the textbook job has no code for the condition {spec.where!r}.")
-    return frozenset(re.findall(r"'(\w+)'", spec.where))
+    if not re.fullmatch(r"event_type (= '\w+'|IN \(('\w+'(, )?)+\))", condition):
+        raise FreshetError(f"Feature {spec.name}: the textbook job has no code for the condition {condition!r}.")
+    return frozenset(re.findall(r"'(\w+)'", condition))
 
 
 def _advance(state: State, event: Event, spec: Aggregation) -> int:
@@ -169,15 +177,104 @@ def _oldest(state: State, spec: Aggregation) -> int:
     return int(state[0]) - spec.window_ms // spec.slide_ms + 1
 
 
-def _add_to_window(state: State, event: Event, value: float | None, spec: Aggregation) -> float:
+def _cell(state: State, event: Event, value: Any, spec: Aggregation, empty: Callable[[], Any]) -> Any:
+    """Let time pass to the event, and return the contents of its pane, or None if it changes nothing."""
     pane = _advance(state, event, spec)
-    if value is not None and pane >= _oldest(state, spec):
-        state[1][pane] = state[1].get(pane, 0.0) + value
-    return float(sum(state[1].values()))
+    return state[1].setdefault(pane, empty()) if value is not None and pane >= _oldest(state, spec) else None
+
+
+def _sum(state: State, event: Event, value: float | None, spec: Aggregation) -> float:
+    if (cell := _cell(state, event, value, spec, lambda: [0.0])) is not None:
+        cell[0] += value
+    return float(sum(cell[0] for cell in state[1].values()))
 
 
 def _count(state: State, event: Event, value: Any, spec: Aggregation) -> int:
-    return int(_add_to_window(state, event, None if value is None else 1.0, spec))
+    return int(_sum(state, event, None if value is None else 1.0, spec))
+
+
+def _histogram(state: State, event: Event, value: Any, spec: Aggregation) -> list[int]:
+    _count(state, event, value, spec)
+    panes = range(spec.window_ms // spec.slide_ms)
+    return [int(state[1].get(state[0] - back, [0.0])[0]) for back in panes]
+
+
+def _share(state: State, event: Event, value: float | None, spec: Aggregation) -> tuple[float, float]:
+    """Return how many values the window holds, and their sum."""
+    if (cell := _cell(state, event, value, spec, lambda: [0, 0.0])) is not None:
+        cell[0] += 1
+        cell[1] += value
+    return sum(cell[0] for cell in state[1].values()), sum(cell[1] for cell in state[1].values())
+
+
+def _mean(state: State, event: Event, value: float | None, spec: Aggregation) -> float | None:
+    count, total = _share(state, event, value, spec)
+    return total / count if count else None
+
+
+def _smooth(hits: float, events: float, spec: Aggregation) -> float | None:
+    events += spec.prior_weight
+    return (hits + spec.prior_weight * spec.prior) / events if events else None
+
+
+def _rate(state: State, event: Event, value: float | None, spec: Aggregation) -> float | None:
+    count, hits = _share(state, event, value, spec)
+    return _smooth(hits, count, spec)
+
+
+def _max(state: State, event: Event, value: float | None, spec: Aggregation) -> float | None:
+    if (cell := _cell(state, event, value, spec, lambda: [value])) is not None:
+        cell[0] = max(cell[0], value)
+    return max((cell[0] for cell in state[1].values()), default=None)
+
+
+def _stddev(state: State, event: Event, value: float | None, spec: Aggregation) -> float | None:
+    """Keep the values of each pane: the plain way, and exact."""
+    if (cell := _cell(state, event, value, spec, list)) is not None:
+        cell.append(value)
+    values = [value for cell in state[1].values() for value in cell]
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def _top_k(state: State, event: Event, value: Any, spec: Aggregation) -> list[str]:
+    if (cell := _cell(state, event, value, spec, dict)) is not None:
+        cell[value] = cell.get(value, 0) + 1
+    totals: dict[str, int] = {}
+    for cell in state[1].values():
+        for text, count in cell.items():
+            totals[text] = totals.get(text, 0) + count
+    return sorted(totals, key=lambda text: (-totals[text], text))[: spec.n]
+
+
+def _see(state: State, event: Event, value: Any, spec: Aggregation) -> list[Any]:
+    """Keep the newest pane of each value, and return the values that the window holds."""
+    pane = event.event_time // spec.slide_ms
+    state[0] = pane if state[0] is None else max(pane, state[0])
+    if value is not None:
+        state[1][value] = max(pane, state[1].get(value, pane))
+    for old in [one for one, seen in state[1].items() if seen < _oldest(state, spec)]:
+        del state[1][old]
+    return list(state[1])
+
+
+def _count_distinct(state: State, event: Event, value: Any, spec: Aggregation) -> int:
+    return len(_see(state, event, value, spec))
+
+
+def _approx_count_distinct(state: State, event: Event, value: Any, spec: Aggregation) -> int:
+    hashed = None if value is None else mmh3.hash64(value.encode(), 0, signed=False)[0]
+    hashes = _see(state, event, hashed, spec)
+    if len(hashes) < SKETCH:
+        return len(hashes)
+    return int((SKETCH - 1) / (heapq.nsmallest(SKETCH, hashes)[-1] / 2.0**64) + 0.5)
+
+
+def _since_last(state: State, event: Event, value: Any, spec: Aggregation) -> float | None:
+    newest, last = state
+    newest = max(event.event_time, newest)
+    last = last if value is None else max(event.event_time, last)
+    state[:] = newest, last
+    return (newest - last) / 1000 if last else None
 
 
 def _decay(age: int, half_life: int) -> float:
@@ -192,6 +289,18 @@ def _ewma(state: State, event: Event, value: Any, spec: Aggregation) -> float:
         total += _decay(at - event.event_time, spec.window_ms)
     state[:] = total, at
     return float(total)
+
+
+def _ewma_rate(state: State, event: Event, value: float | None, spec: Aggregation) -> float | None:
+    hits, events, at = state
+    if event.event_time > at:
+        left = _decay(event.event_time - at, spec.window_ms) if at else 0.0
+        hits, events, at = hits * left, events * left, event.event_time
+    if value is not None:
+        weight = _decay(at - event.event_time, spec.window_ms)
+        hits, events = hits + weight * value, events + weight
+    state[:] = hits, events, at
+    return _smooth(hits, events, spec)
 
 
 def _trend(state: State, event: Event, value: Any, spec: Aggregation) -> float:
@@ -223,36 +332,62 @@ def _last_n_distinct(state: State, event: Event, value: Any, spec: Aggregation) 
     return [one[2] for one in state]
 
 
-def _join_session(state: State, event: Event, weight: int, gap: int) -> None:
+def _join_session(state: State, event: Event, value: Any, gap: int) -> None:
+    """Keep [start, end, count, values with their latest places] of each session, oldest first."""
     time = event.event_time
     if state and time < state[-1][1] - KEPT_GAPS * gap:
         return
     near = [one for one in state if one[1] > time - gap and one[0] < time + gap]
     start, end = min([time, *(one[0] for one in near)]), max([time, *(one[1] for one in near)])
-    joined = (start, end, weight + sum(one[2] for one in near))
-    state[:] = sorted([*(one for one in state if one not in near), joined])
+    values: dict[Any, tuple[int, int]] = {}
+    for text, place in [pair for one in near for pair in one[3].items()] + [(value, (time, event.source_offset))]:
+        values[text] = max(place, values.get(text, place))
+    values.pop(None, None)
+    joined = (start, end, (value is not None) + sum(one[2] for one in near), values)
+    state[:] = sorted([*(one for one in state if one not in near), joined], key=lambda one: one[0])
     state[:] = [one for one in state if one[1] >= state[-1][1] - KEPT_GAPS * gap]
 
 
 def _session_count(state: State, event: Event, value: Any, spec: Aggregation) -> int:
-    _join_session(state, event, 0 if value is None else 1, spec.window_ms)
+    _join_session(state, event, value, spec.window_ms)
     return int(state[-1][2])
 
 
 def _session_duration(state: State, event: Event, value: Any, spec: Aggregation) -> float:
-    _join_session(state, event, 1, spec.window_ms)
+    _join_session(state, event, None, spec.window_ms)
     return float((state[-1][1] - state[-1][0]) / 1000)
 
 
+def _session_items(state: State, event: Event, value: Any, spec: Aggregation) -> list[str]:
+    _join_session(state, event, value, spec.window_ms)
+    places = state[-1][3]
+    return sorted(places, key=lambda text: places[text], reverse=True)[: spec.n]
+
+
+def _panes() -> State:
+    return [None, {}]
+
+
 FUNCTIONS: dict[str, tuple[Callable[[], State], Callable[[State, Event, Any, Aggregation], Any]]] = {
-    "count": (lambda: [None, {}], _count),
-    "sum": (lambda: [None, {}], _add_to_window),
+    "count": (_panes, _count),
+    "sum": (_panes, _sum),
+    "mean": (_panes, _mean),
+    "max": (_panes, _max),
+    "stddev": (_panes, _stddev),
+    "rate": (_panes, _rate),
+    "histogram": (_panes, _histogram),
+    "count_distinct": (_panes, _count_distinct),
+    "approx_count_distinct": (_panes, _approx_count_distinct),
+    "top_k": (_panes, _top_k),
+    "since_last": (lambda: [0, 0], _since_last),
     "ewma": (lambda: [0.0, 0], _ewma),
+    "ewma_rate": (lambda: [0.0, 0.0, 0], _ewma_rate),
     "trend": (lambda: [0.0, 0.0, 0], _trend),
     "last_n": (list, _last_n),
     "last_n_distinct": (list, _last_n_distinct),
     "session_count": (list, _session_count),
     "session_duration": (list, _session_duration),
+    "session_items": (list, _session_items),
 }
 
 

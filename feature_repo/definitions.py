@@ -1,8 +1,10 @@
 """The shop's features, as Feast declares them and Flink keeps them fresh.
 
 An `Aggregation` says what is computed: `function` over `column`, in a window of `time_window` that moves by
-`slide_interval`; for `ewma` the `time_window` is the half-life; for the session functions it is the gap that ends a
-session. Tags refine one feature: `<feature>.where` is a condition in SQL, `<feature>.n` a length.
+`slide_interval`; for the functions of decay the `time_window` is the half-life; for those of sessions it is the gap that
+ends one. Tags refine one feature: `<feature>.where` is the condition in SQL under which an event counts, `<feature>.n` a
+length; a rate is the share of events for which `<feature>.hit` holds, pulled towards `<feature>.prior` as if
+`<feature>.prior_weight` events had been seen before.
 
 `feast apply` registers this file; `freshet features plan` prints what Flink makes of it.
 """
@@ -45,6 +47,7 @@ interactions_clean = KafkaSource(
     description="Interactions after validation: subject instead of user id, the item's place in the category tree.",
 )
 
+PURCHASE = "event_type = 'purchase'"
 PAGE_VIEWS = "event_type IN ('view', 'click', 'category_view', 'search', 'play')"
 
 user_activity = StreamFeatureView(
@@ -71,6 +74,18 @@ user_activity = StreamFeatureView(
         Field(name="user_session_length", dtype=Int64, description="events of the current session"),
         Field(name="user_session_depth", dtype=Int64, description="pages seen in the current session"),
         Field(name="user_session_duration", dtype=Float64, description="seconds from its first to its last event"),
+        Field(name="user_session_items_10", dtype=Array(String), description="its latest items, each once"),
+        Field(name="user_clicks_count_1h", dtype=Int64, description="clicks of the last hour"),
+        Field(name="user_items_distinct_1h", dtype=Int64, description="different items of the last hour"),
+        Field(
+            name="user_purchase_mean_24h", dtype=Float64, description="mean price of what was bought in the last day"
+        ),
+        Field(name="user_purchase_max_24h", dtype=Float64, description="dearest purchase of the last day"),
+        Field(name="user_cart_rate_24h", dtype=Float64, description="share of page views that went into the cart"),
+        Field(name="user_since_purchase", dtype=Float64, description="seconds since the last purchase"),
+        Field(
+            name="user_top_categories_24h", dtype=Array(String), description="the three categories seen most in a day"
+        ),
     ],
     aggregations=[
         Aggregation(
@@ -105,14 +120,56 @@ user_activity = StreamFeatureView(
         Aggregation(
             name="user_session_duration", function="session_duration", column="event_time", time_window=30 * MINUTE
         ),
+        Aggregation(name="user_session_items_10", function="session_items", column="item_id", time_window=30 * MINUTE),
+        Aggregation(
+            name="user_clicks_count_1h",
+            function="count",
+            column="event_id",
+            time_window=HOUR,
+            slide_interval=5 * MINUTE,
+        ),
+        Aggregation(
+            name="user_items_distinct_1h",
+            function="count_distinct",
+            column="item_id",
+            time_window=HOUR,
+            slide_interval=5 * MINUTE,
+        ),
+        Aggregation(
+            name="user_purchase_mean_24h", function="mean", column="value", time_window=DAY, slide_interval=30 * MINUTE
+        ),
+        Aggregation(
+            name="user_purchase_max_24h", function="max", column="value", time_window=DAY, slide_interval=30 * MINUTE
+        ),
+        Aggregation(
+            name="user_cart_rate_24h", function="rate", column="event_id", time_window=DAY, slide_interval=30 * MINUTE
+        ),
+        Aggregation(name="user_since_purchase", function="since_last", column="event_id"),
+        Aggregation(
+            name="user_top_categories_24h",
+            function="top_k",
+            column="category",
+            time_window=DAY,
+            slide_interval=30 * MINUTE,
+        ),
     ],
     tags={
-        "user_spend_sum_24h.where": "event_type = 'purchase'",
+        "user_spend_sum_24h.where": PURCHASE,
         "user_items_last_20.n": "20",
         "user_purchases_last_50.n": "50",
         "user_categories_last_50.n": "50",
-        "user_purchases_last_50.where": "event_type = 'purchase'",
+        "user_purchases_last_50.where": PURCHASE,
         "user_session_depth.where": PAGE_VIEWS,
+        "user_session_items_10.n": "10",
+        "user_clicks_count_1h.where": "event_type = 'click'",
+        "user_purchase_mean_24h.where": PURCHASE,
+        "user_purchase_max_24h.where": PURCHASE,
+        "user_cart_rate_24h.where": "event_type IN ('view', 'add_to_cart')",
+        "user_cart_rate_24h.hit": "event_type = 'add_to_cart'",
+        "user_cart_rate_24h.prior": "0.05",
+        "user_cart_rate_24h.prior_weight": "20",
+        "user_since_purchase.where": PURCHASE,
+        "user_top_categories_24h.n": "3",
     },
     description="What a user does now: counts, spend, latest items, the session.",
 )
@@ -147,6 +204,12 @@ item_popularity = StreamFeatureView(
         Field(name="item_events_ewma_1h", dtype=Float64, description="popularity of the hour"),
         Field(name="item_events_ewma_24h", dtype=Float64, description="popularity of the day"),
         Field(name="item_events_trend_1h_24h", dtype=Float64, description="rate of the hour over that of the day"),
+        Field(name="item_click_rate_24h", dtype=Float64, description="share of clicks among views and clicks of a day"),
+        Field(
+            name="item_purchase_rate_ewma_7d", dtype=Float64, description="share of purchases, the latest weigh most"
+        ),
+        Field(name="item_users_distinct_24h", dtype=Int64, description="about how many different users in a day"),
+        Field(name="item_since_purchase", dtype=Float64, description="seconds since it was last bought"),
     ],
     aggregations=[
         Aggregation(name="item_events_ewma_1h", function="ewma", column="event_id", time_window=HOUR),
@@ -154,6 +217,79 @@ item_popularity = StreamFeatureView(
         Aggregation(
             name="item_events_trend_1h_24h", function="trend", column="event_id", time_window=DAY, slide_interval=HOUR
         ),
+        Aggregation(
+            name="item_click_rate_24h", function="rate", column="event_id", time_window=DAY, slide_interval=HOUR
+        ),
+        Aggregation(name="item_purchase_rate_ewma_7d", function="ewma_rate", column="event_id", time_window=7 * DAY),
+        Aggregation(
+            name="item_users_distinct_24h",
+            function="approx_count_distinct",
+            column="subject",
+            time_window=DAY,
+            slide_interval=HOUR,
+        ),
+        Aggregation(name="item_since_purchase", function="since_last", column="event_id"),
     ],
+    tags={
+        "item_click_rate_24h.where": "event_type IN ('view', 'click')",
+        "item_click_rate_24h.hit": "event_type = 'click'",
+        "item_click_rate_24h.prior": "0.1",
+        "item_click_rate_24h.prior_weight": "20",
+        "item_purchase_rate_ewma_7d.hit": PURCHASE,
+        "item_purchase_rate_ewma_7d.prior": "0.02",
+        "item_purchase_rate_ewma_7d.prior_weight": "50",
+        "item_since_purchase.where": PURCHASE,
+    },
     description="How popular an item is, and whether that grows.",
+)
+
+category_trends = StreamFeatureView(
+    name="category_trends",
+    entities=[category],
+    ttl=timedelta(days=90),
+    source=interactions_clean,
+    timestamp_field="event_time",
+    schema=[
+        Field(name="category", dtype=String),
+        Field(name="category_events_ewma_1h", dtype=Float64, description="popularity of the hour"),
+        Field(name="category_events_trend_1h_24h", dtype=Float64, description="rate of the hour over that of the day"),
+        Field(name="category_spend_sum_24h", dtype=Float64, description="paid in the last day"),
+        Field(name="category_price_stddev_24h", dtype=Float64, description="spread of the prices paid in the last day"),
+        Field(name="category_purchase_rate_24h", dtype=Float64, description="share of purchases among a day's events"),
+        Field(name="category_events_by_hour", dtype=Array(Int64), description="events of each of the latest 24 hours"),
+    ],
+    aggregations=[
+        Aggregation(name="category_events_ewma_1h", function="ewma", column="event_id", time_window=HOUR),
+        Aggregation(
+            name="category_events_trend_1h_24h",
+            function="trend",
+            column="event_id",
+            time_window=DAY,
+            slide_interval=HOUR,
+        ),
+        Aggregation(
+            name="category_spend_sum_24h", function="sum", column="value", time_window=DAY, slide_interval=HOUR
+        ),
+        Aggregation(
+            name="category_price_stddev_24h", function="stddev", column="value", time_window=DAY, slide_interval=HOUR
+        ),
+        Aggregation(
+            name="category_purchase_rate_24h", function="rate", column="event_id", time_window=DAY, slide_interval=HOUR
+        ),
+        Aggregation(
+            name="category_events_by_hour",
+            function="histogram",
+            column="event_id",
+            time_window=DAY,
+            slide_interval=HOUR,
+        ),
+    ],
+    tags={
+        "category_spend_sum_24h.where": PURCHASE,
+        "category_price_stddev_24h.where": PURCHASE,
+        "category_purchase_rate_24h.hit": PURCHASE,
+        "category_purchase_rate_24h.prior": "0.02",
+        "category_purchase_rate_24h.prior_weight": "50",
+    },
+    description="How a category does: its pace, what is spent in it, how often one buys.",
 )

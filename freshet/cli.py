@@ -20,6 +20,7 @@ VERBS = {
     "submit": "submit:submit",
     "replay": "replay:replay",
     "topn": "topn:topn",
+    "archive": "archive:archive",
     "train": "train:train",
     "flink-env": "flink_env:flink_env",
 }

@@ -116,6 +116,14 @@ class Lists(Section):
     ttl_seconds: int = Field(7 * 86400, ge=1, description="lifetime of a user's list after its last update")
 
 
+class Archive(Section):
+    """The archive of clean events."""
+
+    path: str = Field("", description="folder or s3:// address of its Parquet files; empty: in the local stack's home")
+    block_events: int = Field(100_000, ge=1, description="offsets of a partition that share a file; never change it")
+    flush_seconds: float = Field(10.0, gt=0, description="how long an event waits at most to be readable")
+
+
 class Settings(BaseSettings):
     """All settings. Build it once with `load_settings` and pass sections down."""
 
@@ -131,6 +139,7 @@ class Settings(BaseSettings):
     privacy: Privacy = Privacy()
     model: Model = Model()
     lists: Lists = Lists()
+    archive: Archive = Archive()
 
     @model_validator(mode="after")
     def _point_at_the_local_stack(self) -> "Settings":
@@ -141,6 +150,7 @@ class Settings(BaseSettings):
         self._fill("redis", self.redis, url=SecretStr(f"redis://127.0.0.1:{port('redis')}/0"))
         self._fill("flink", self.flink, rest_url=f"http://127.0.0.1:{port('flink-rest')}")
         self._fill("privacy", self.privacy, pseudonym_key_file=local.home / "pseudonym.key")
+        self._fill("archive", self.archive, path=str(local.home / "archive" / "interactions.clean"))
         object.__setattr__(self, "local", local)
         return self
 

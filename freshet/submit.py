@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,7 @@ JOBS = {
 }
 LIVE = frozenset(("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING", "RECONCILING"))
 SUBMIT_TIMEOUT_S = 600
+STOP_TIMEOUT_S = 180
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,51 @@ class Cluster:
         job_id = self._run(name, savepoint)
         return Job(job_id, f"freshet-{name}", "CREATED")
 
+    def parameter(self, job: Job, name: str) -> str | None:
+        """Return one of the parameters that a job was submitted with, if it has it.
+
+        Raises:
+            FreshetError: the cluster does not answer.
+        """
+        found = self.get(f"/jobs/{job.id}/config")["execution-config"]["user-config"].get(name)
+        return None if found is None else str(found)
+
+    def stop(self, job: Job) -> str:
+        """Stop a job and return the savepoint that holds its state.
+
+        Raises:
+            FreshetError: the savepoint was not made; the job runs on.
+        """
+        try:
+            asked = httpx.post(f"{self.url}/jobs/{job.id}/stop", json={"drain": False}, timeout=10)
+            asked.raise_for_status()
+            path = f"/jobs/{job.id}/savepoints/{asked.json()['request-id']}"
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise FreshetError(f"{job.name} could not be asked to stop: {error}") from None
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while (answer := self.get(path))["status"]["id"] != "COMPLETED":
+            if time.monotonic() > deadline:
+                raise FreshetError(f"{job.name} made no savepoint within {STOP_TIMEOUT_S} s; it runs on.")
+            time.sleep(0.2)
+        operation = answer["operation"]
+        if "location" not in operation:
+            cause = operation.get("failure-cause", {}).get("stack-trace", "no reason was given")
+            raise FreshetError(f"{job.name} made no savepoint and runs on: {reason_in(cause)}")
+        return str(operation["location"])
+
+    def upgrade(self, name: str, running: Job) -> tuple[Job, str]:
+        """Stop a job with a savepoint, submit it anew from there, and return it and the savepoint.
+
+        Raises:
+            FreshetError: it runs on as it was, or is stopped; then the text names the savepoint.
+        """
+        savepoint = self.stop(running)
+        try:
+            return Job(self._run(name, savepoint), running.name, "CREATED"), savepoint
+        except FreshetError as error:
+            again = f"freshet submit {name} --from-savepoint {savepoint}"
+            raise FreshetError(f"{error} It is stopped; its state is kept: `{again}`.") from None
+
     def _run(self, name: str, savepoint: str | None) -> str:
         home = Home(self.settings.local.home)
         environment = Flink(self.settings, home).environment(find_java())
@@ -104,7 +151,7 @@ class Cluster:
 def run_options(url: str, name: str, savepoint: str | None) -> list[str]:
     """Return the arguments of `flink run` for one of our jobs."""
     address = urlsplit(url)
-    restore = ["--fromSavepoint", savepoint] if savepoint else []
+    restore = ["--fromSavepoint", savepoint, "--allowNonRestoredState"] if savepoint else []
     return [
         "--detached",
         "--jobmanager",

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from pyflink.table import EnvironmentSettings, TableEnvironment
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
 
 from freshet.errors import FreshetError
 from freshet.schemas.avro import schema_text
@@ -13,13 +14,13 @@ from freshet.settings import Settings
 PythonMode = Literal["thread", "process"]
 
 
-def environment(name: str, settings: Settings, *, python: PythonMode, state_ttl: str = "0") -> TableEnvironment:
+def environment(name: str, settings: Settings, *, python: PythonMode, state_ttl: str = "0") -> StreamTableEnvironment:
     """Return the table environment of the job `name`.
 
     What holds for every job stands in flink-conf/config.yaml; here is what a job decides for itself: how its Python
     functions run, and for how long an untouched key keeps its state ("0": it has no state of its own).
     """
-    env = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+    env = StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment())
     config = env.get_config()
     config.set("pipeline.name", f"freshet-{name}")
     config.set("parallelism.default", str(settings.flink.parallelism))

@@ -32,7 +32,7 @@ from freshet.schemas.keys import Hot, TopN
 from freshet.udfs.read_features import Feature, FeatureReader, Reading
 from freshet.udfs.redis_pipe import RedisPipe
 from freshet.udfs.top_n import ListedItem, ListWriter, TopList
-from freshet.udfs.write_features import Version
+from freshet.udfs.versions import Version
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +234,7 @@ def _profile(update: Update, reading: Reading) -> Profile:
 
 
 def _texts(value: Feature) -> list[str]:
-    return value if isinstance(value, list) else []
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def _version(reading: Reading, update: Update) -> Version:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from freshet.settings import Settings
     from freshet.stack.stack import Stack
 
+pytest_plugins = ["local_flink"]
+
 PORTS = 20
 
 

@@ -18,14 +18,14 @@ TAG_STRING = b"\x12"  # 2, length-delimited
 TAG_INT64 = b"\x20"  # 4, varint
 TAG_DOUBLE = b"\x29"  # 5, eight bytes
 TAG_STRING_LIST = b"\x62"  # 12, length-delimited; inside: field 1, length-delimited
+TAG_INT64_LIST = b"\x72"  # 14, likewise; inside: field 1, packed
+TAG_DOUBLE_LIST = b"\x7a"  # 15, likewise
 TAG_LIST_ELEMENT = b"\x0a"
 TAG_SECONDS = b"\x08"
 TAG_NANOS = b"\x10"
 
 _u32 = struct.Struct("<I").pack
 _double = struct.Struct("<d").pack
-_row_head = struct.Struct("<qq")
-_length_at = struct.Struct("<I").unpack_from
 
 
 def field_name(view: str, feature: str) -> bytes:
@@ -53,9 +53,9 @@ class EntityKeys:
     def __init__(self, project: str, join_keys: Sequence[str]) -> None:
         order = sorted(range(len(join_keys)), key=lambda at: join_keys[at])
         names = [join_keys[at].encode() for at in order]
-        self._order = order
-        self._head = _u32(len(names)) + b"".join(_u32(STRING) + _u32(len(name)) + name for name in names)
-        self._tail = project.encode()
+        self.order = order
+        self.head = _u32(len(names)) + b"".join(_u32(STRING) + _u32(len(name)) + name for name in names)
+        self.tail = project.encode()
 
     def __call__(self, values: Sequence[str]) -> bytes:
         """Return the key of the entity with these values, given in the order of the join keys.
@@ -63,18 +63,34 @@ class EntityKeys:
         >>> EntityKeys("p", ["user_id"])(["u7"]).hex()
         '010000000200000007000000757365725f69640200000002000000753770'
         """
-        return b"".join([self._head, *(_key_value(values[at]) for at in self._order), self._tail])
+        return b"".join([self.head, *(_key_value(values[at]) for at in self.order), self.tail])
+
+    def values_of(self, key: bytes) -> tuple[str, ...] | None:
+        """Return the values of a key, in the order of the join keys; None if it is of another kind of entity.
+
+        >>> keys = EntityKeys("p", ["user_id"])
+        >>> keys.values_of(keys(["u7"])), keys.values_of(b"other")
+        (('u7',), None)
+        """
+        if not key.startswith(self.head) or not key.endswith(self.tail):
+            return None
+        at, values = len(self.head), [""] * len(self.order)
+        for place in self.order:
+            length = int.from_bytes(key[at + 4 : at + 8], "little")
+            values[place] = key[at + 8 : at + 8 + length].decode()
+            at += 8 + length
+        return tuple(values) if at + len(self.tail) == len(key) else None
 
     def begin(self, first: str) -> bytes:
         """Return the key of a pair up to the value of the join key that sorts first; `end` is the rest.
 
         Whoever asks for many keys that share a part encodes it once.
         """
-        return self._head + _key_value(first)
+        return self.head + _key_value(first)
 
     def end(self, last: str) -> bytes:
         """Return the key of a pair from the value of the join key that sorts last."""
-        return _key_value(last) + self._tail
+        return _key_value(last) + self.tail
 
 
 def _key_value(value: str) -> bytes:
@@ -119,6 +135,21 @@ def string_list(values: Sequence[str]) -> bytes:
     return TAG_STRING_LIST + varint(len(body)) + body
 
 
+def int64_list(values: Sequence[int]) -> bytes:
+    """Return a ValueProto that holds a list of integers."""
+    return _packed_list(TAG_INT64_LIST, b"".join(map(varint, values)))
+
+
+def double_list(values: Sequence[float]) -> bytes:
+    """Return a ValueProto that holds a list of doubles."""
+    return _packed_list(TAG_DOUBLE_LIST, b"".join(map(_double, values)))
+
+
+def _packed_list(tag: bytes, elements: bytes) -> bytes:
+    body = TAG_LIST_ELEMENT + varint(len(elements)) + elements if elements else b""
+    return tag + varint(len(body)) + body
+
+
 NULL = b""  # a ValueProto in which nothing is set
 
 ENCODERS: dict[str, Callable[[Any], bytes]] = {
@@ -126,6 +157,8 @@ ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "Float64": double,
     "String": string,
     "Array(String)": string_list,
+    "Array(Int64)": int64_list,
+    "Array(Float64)": double_list,
 }
 
 
@@ -134,23 +167,3 @@ def timestamp(ms: int) -> bytes:
     seconds, rest = divmod(ms, 1000)
     head = TAG_SECONDS + varint(seconds) if seconds else b""
     return head + TAG_NANOS + varint(rest * 1_000_000) if rest else head
-
-
-def pack_row(version: int, as_of: int, values: Sequence[bytes]) -> bytes:
-    """Return one entity's values as `freshet_row` packs them: two longs, then each value behind its 32-bit length."""
-    return _row_head.pack(version, as_of) + b"".join(_u32(len(value)) + value for value in values)
-
-
-def unpack_row(row: bytes) -> tuple[int, int, list[bytes]]:
-    """Return version, as-of time and the encoded values of a packed row.
-
-    >>> unpack_row(pack_row(3, 1_700_000_000_000, [int64(7), NULL]))
-    (3, 1700000000000, [b' \\x07', b''])
-    """
-    version, as_of = _row_head.unpack_from(row)
-    values, at = [], _row_head.size
-    while at < len(row):
-        end = at + 4 + _length_at(row, at)[0]
-        values.append(row[at + 4 : end])
-        at = end
-    return version, as_of, values

@@ -16,8 +16,9 @@ KEYS_A_CALL = 500
 
 _double = struct.Struct("<d").unpack_from
 _WIRE_INT64, _WIRE_DOUBLE, _WIRE_STRING, _WIRE_STRING_LIST = 0x20, 0x29, 0x12, 0x62
+_WIRE_INT64_LIST, _WIRE_DOUBLE_LIST = 0x72, 0x7A
 
-Feature = int | float | str | list[str] | None
+Feature = int | float | str | list[str] | list[int] | list[float] | None
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:
@@ -41,6 +42,8 @@ def value_of(data: bytes | None) -> Feature:
 
     >>> value_of(bytes.fromhex("2007")), value_of(None), value_of(b"")
     (7, None, None)
+    >>> value_of(bytes.fromhex("72040a020003")), value_of(bytes.fromhex("7a00"))
+    ([0, 3], [])
 
     Raises:
         ValueError: it holds a type that Freshet does not write.
@@ -51,14 +54,34 @@ def value_of(data: bytes | None) -> Feature:
     if tag == _WIRE_DOUBLE:
         return float(_double(data, 1)[0])
     if tag == _WIRE_INT64:
-        value, _ = read_varint(data, 1)
-        return value - (1 << 64) if value >= 1 << 63 else value
+        return _signed(read_varint(data, 1)[0])
     if tag == _WIRE_STRING:
         _, at = read_varint(data, 1)
         return data[at:].decode()
     if tag == _WIRE_STRING_LIST:
         return _string_list(data)
+    if tag in (_WIRE_INT64_LIST, _WIRE_DOUBLE_LIST):
+        return _numbers(data, tag)
     raise ValueError(f"a ValueProto that begins with byte {tag:#x}")
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _numbers(data: bytes, tag: int) -> list[int] | list[float]:
+    """Return the elements of a packed list: one field inside the value, or none when the list is empty."""
+    _, at = read_varint(data, 1)
+    if at == len(data):
+        return []
+    _, at = read_varint(data, at + 1)
+    if tag == _WIRE_DOUBLE_LIST:
+        return list(struct.unpack_from(f"<{(len(data) - at) // 8}d", data, at))
+    values = []
+    while at < len(data):
+        value, at = read_varint(data, at)
+        values.append(_signed(value))
+    return values
 
 
 def _string_list(data: bytes) -> list[str]:

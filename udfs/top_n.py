@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from freshet.udfs.redis_pipe import RedisPipe, Script
-from freshet.udfs.write_features import Version, Written
+from freshet.udfs.versions import Version, Written
 
 
 class ListedItem(NamedTuple):

@@ -1,18 +1,23 @@
 """Feature views as the engine sees them: what is computed, for which key, under which names."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from freshet.errors import FreshetError
 
-VALUE_TYPES = ("Int64", "Float64", "String", "Array(String)")
+WHERE, HIT, LENGTH, PRIOR, PRIOR_WEIGHT = "where", "hit", "n", "prior", "prior_weight"
+REFINEMENTS = (WHERE, HIT, LENGTH, PRIOR, PRIOR_WEIGHT)
+"""What a tag `<feature>.<refinement>` may say of a feature."""
+
+DERIVE = "derive."
+"""A tag `derive.<column>` of a view adds a column to its events: its value is an expression in SQL."""
 
 
 @dataclass(frozen=True)
 class Aggregation:
-    """One feature. Times in milliseconds; `window_ms` is the half-life of an ewma and the gap of a session."""
+    """One feature. Times in milliseconds; `window_ms` is the half-life of a decay and the gap of a session."""
 
     name: str
     function: str
@@ -22,6 +27,9 @@ class Aggregation:
     slide_ms: int = 0
     where: str = ""
     n: int = 0
+    hit: str = ""
+    prior: float = 0.0
+    prior_weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -32,13 +40,15 @@ class View:
     keys: tuple[str, ...]
     features: tuple[Aggregation, ...]
     ttl_seconds: int
+    derived: tuple[tuple[str, str], ...] = ()
+    """Columns beside those of the events: name and SQL expression."""
 
 
 def views_from_feast(declared: Iterable[Any]) -> list[View]:
     """Return the views of Feast's `StreamFeatureView` objects, in the order of their names.
 
     Raises:
-        FreshetError: a view declares something that cannot be computed; the text names it.
+        FreshetError: a view declares something that cannot be read; the text names it.
     """
     return sorted((view_from_feast(view) for view in declared), key=lambda view: view.name)
 
@@ -47,29 +57,21 @@ def view_from_feast(declared: Any) -> View:
     """Return one view.
 
     Raises:
-        FreshetError: it declares something that cannot be computed; the text names it.
+        FreshetError: it declares something that cannot be read; the text names it.
     """
     types = {field.name: str(field.dtype) for field in declared.features}
-    features = tuple(_feature(declared.name, one, types, declared.tags) for one in declared.aggregations)
-    for problem in _problems(features, set(types) - set(declared.join_keys), declared.tags):
-        raise FreshetError(f"View {declared.name}: {problem}.")
-    ttl = int(declared.ttl.total_seconds()) if declared.ttl else 0
-    return View(declared.name, tuple(declared.join_keys), features, ttl)
-
-
-def _problems(features: Sequence[Aggregation], fields: set[str], tags: Mapping[str, str]) -> Iterator[str]:
-    names = [feature.name for feature in features]
-    if missing := fields - set(names):
-        yield f"no aggregation gives {', '.join(sorted(missing))}"
-    if not features:
-        yield "it has no aggregations"
-    for name in names:
-        if names.count(name) > 1:
-            yield f"two aggregations give {name}"
-    for tag in tags:
+    names = [one.name for one in declared.aggregations]
+    for tag in declared.tags:
         feature, _, what = tag.rpartition(".")
-        if what in ("where", "n") and feature not in names:
-            yield f"the tag '{tag}' is for no feature of it"
+        if what in REFINEMENTS and not tag.startswith(DERIVE) and feature not in names:
+            raise FreshetError(f"View {declared.name}: the tag '{tag}' is for no feature of it.")
+    return View(
+        name=declared.name,
+        keys=tuple(declared.join_keys),
+        features=tuple(_feature(declared.name, one, types, declared.tags) for one in declared.aggregations),
+        ttl_seconds=int(declared.ttl.total_seconds()) if declared.ttl else 0,
+        derived=tuple((tag[len(DERIVE) :], text) for tag, text in declared.tags.items() if tag.startswith(DERIVE)),
+    )
 
 
 def _feature(view: str, one: Any, types: Mapping[str, str], tags: Mapping[str, str]) -> Aggregation:
@@ -77,9 +79,7 @@ def _feature(view: str, one: Any, types: Mapping[str, str], tags: Mapping[str, s
         raise FreshetError(
             f"View {view}: aggregation {one.name or one.function!r} has no field of its name in the schema."
         )
-    if types[one.name] not in VALUE_TYPES:
-        allowed = ", ".join(VALUE_TYPES)
-        raise FreshetError(f"View {view}: {one.name} is {types[one.name]}; a feature can be one of {allowed}.")
+    said = {what: tags.get(f"{one.name}.{what}", "") for what in REFINEMENTS}
     return Aggregation(
         name=one.name,
         function=one.function,
@@ -87,16 +87,21 @@ def _feature(view: str, one: Any, types: Mapping[str, str], tags: Mapping[str, s
         value_type=types[one.name],
         window_ms=_ms(one.time_window),
         slide_ms=_ms(one.slide_interval),
-        where=tags.get(f"{one.name}.where", ""),
-        n=_length(view, f"{one.name}.n", tags),
+        where=said[WHERE],
+        n=int(_number(view, f"{one.name}.{LENGTH}", said[LENGTH], whole=True)),
+        hit=said[HIT],
+        prior=_number(view, f"{one.name}.{PRIOR}", said[PRIOR]),
+        prior_weight=_number(view, f"{one.name}.{PRIOR_WEIGHT}", said[PRIOR_WEIGHT]),
     )
 
 
-def _length(view: str, tag: str, tags: Mapping[str, str]) -> int:
-    text = tags.get(tag, "0")
-    if not text.isdecimal():
-        raise FreshetError(f"View {view}: the tag '{tag}' is {text!r}; it is a length, such as '20'.")
-    return int(text)
+def _number(view: str, tag: str, text: str, *, whole: bool = False) -> float:
+    if not text:
+        return 0.0
+    if not (text.isdecimal() if whole else text.replace(".", "", 1).isdecimal()):
+        kind = "a length, such as '20'" if whole else "a number that is not negative, such as '0.05'"
+        raise FreshetError(f"View {view}: the tag '{tag}' is {text!r}; it is {kind}.")
+    return float(text)
 
 
 def _ms(span: timedelta | None) -> int:

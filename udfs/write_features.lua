@@ -6,18 +6,17 @@
 -- Answer one number a key: 1 written, 0 refused because a newer version stands there.
 --
 -- A version is "<as-of>-<sequence>", ordered as two numbers. An equal one is written again: it is a replay of the same
--- values. Script and hash live on one server, so nothing comes between the look and the write.
+-- values. What is no version counts as none. Script and hash live on one server, so nothing comes between the look and the write.
 local answers = {}
 local at = 2
 for i, key in ipairs(KEYS) do
   local version_field, as_of, sequence, count = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local standing = redis.call('HGET', key, version_field) or ''
+  local old_as_of, old_sequence = string.match(standing, '^(-?%d+)-(%d+)$')
   local newer = true
-  local standing = redis.call('HGET', key, version_field)
-  if standing then
-    local cut = string.find(standing, '-', 2, true)
-    local old_as_of, old_sequence = tonumber(string.sub(standing, 1, cut - 1)), tonumber(string.sub(standing, cut + 1))
-    local new_as_of = tonumber(as_of)
-    newer = new_as_of > old_as_of or (new_as_of == old_as_of and tonumber(sequence) >= old_sequence)
+  if old_as_of then
+    local was, is = tonumber(old_as_of), tonumber(as_of)
+    newer = is > was or (is == was and tonumber(sequence) >= tonumber(old_sequence))
   end
   if newer then
     redis.call('HSET', key, version_field, as_of .. '-' .. sequence, unpack(ARGV, at + 4, at + 3 + count))

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from freshet.console import JsonFlag, print_json, say
-from freshet.settings import load_settings
-from freshet.submit import JOBS, Cluster
+from freshet.settings import Settings, load_settings
+from freshet.submit import JOBS, Cluster, Job
 
 JobName = Annotated[
     str, typer.Argument(help="One of: " + ", ".join(f"{name} ({what})" for name, what in JOBS.items()) + ".")
@@ -14,18 +14,51 @@ JobName = Annotated[
 Savepoint = Annotated[
     str | None, typer.Option("--from-savepoint", help="Folder of a savepoint or checkpoint to go on from.")
 ]
+Upgrade = Annotated[
+    bool, typer.Option("--upgrade", help="Stop the running job with a savepoint and go on from it, as it is now.")
+]
 
 
-def submit(job: JobName, from_savepoint: Savepoint = None, as_json: JsonFlag = False) -> None:
+def submit(job: JobName, from_savepoint: Savepoint = None, upgrade: Upgrade = False, as_json: JsonFlag = False) -> None:
     """Send a job to the Flink cluster. One that runs already is left alone.
+
+    Only the features job goes by itself: when other features are registered than it computes, it stops with a savepoint
+    and starts again from there. What it knew of the others it still knows; a new feature counts from now on.
 
     The same by hand, in the cluster's environment: [bold]flink run --python jobs/ingest.py[/bold]
     """
-    cluster = Cluster(load_settings())
+    settings = load_settings()
+    cluster = Cluster(settings)
     running = cluster.live(job) if job in JOBS else None
-    sent = cluster.submit(job, savepoint=from_savepoint)
+    savepoint = None
+    if running and (upgrade or is_outdated(cluster, running, settings)):
+        say(f"{job} stops with a savepoint ..." if not as_json else "")
+        sent, savepoint = cluster.upgrade(job, running)
+    else:
+        sent = cluster.submit(job, savepoint=from_savepoint)
     if as_json:
-        print_json({"job": job, "id": sent.id, "submitted": running is None})
+        print_json(
+            {"job": job, "id": sent.id, "submitted": running is None or savepoint is not None}
+            | ({"savepoint": savepoint} if savepoint else {})
+        )
         return
-    say(f"{job} runs already as {sent.id}." if running else f"{job} was accepted as {sent.id}.")
+    say(outcome(job, sent, running, savepoint))
     say(f"Watch it at {cluster.url}/#/job/running/{sent.id}/overview")
+
+
+def outcome(job: str, sent: Job, running: Job | None, savepoint: str | None) -> str:
+    """Return what has happened in a sentence."""
+    if savepoint:
+        return f"{job} goes on as {sent.id}, from {savepoint}."
+    return f"{job} runs already as {sent.id}." if running else f"{job} was accepted as {sent.id}."
+
+
+def is_outdated(cluster: Cluster, running: Job, settings: Settings) -> bool:
+    """Tell whether a running features job computes other features than the registry holds now."""
+    from freshet.jobs.feature_registry import registered_views
+    from freshet.udfs.engine_spec import DEFINITIONS, digest_of
+
+    computed = cluster.parameter(running, DEFINITIONS)
+    if computed is None:
+        return False
+    return computed != digest_of(registered_views(settings))

@@ -61,7 +61,7 @@ class Flink:
             for folder in (self.conf, self.lib, *self.state_folders().values()):
                 folder.mkdir(parents=True, exist_ok=True)
             self._write_conf(java)
-            kernel = kernel_jar(self.home.flink / "kernel", distribution_jars(), java)
+            kernel = kernel_jar(self.home.flink / "kernel", [*distribution_jars(), *connectors], java)
             link_jars(self.lib, [*distribution_jars(), *connectors, kernel])
 
     def _refuse_spaces(self) -> None:

@@ -46,6 +46,8 @@ ROOTS = (
     Root("registry", "io.apicurio:apicurio-registry-app:tar.gz:all:3.3.3"),
     Root("flink", "org.apache.flink:flink-sql-connector-kafka:jar:5.0.0-2.2"),
     Root("flink", "org.apache.flink:flink-sql-avro-confluent-registry:jar:2.3.0"),
+    # The features job writes to Redis from the JVM, without a thread a call.
+    Root("flink", "io.lettuce:lettuce-core:jar:6.8.1.RELEASE", transitive=True),
     Root("compiler", "org.eclipse.jdt:ecj:jar:3.43.0"),
 )
 
@@ -211,13 +213,18 @@ def write_lock(path: Path) -> list[Jar]:
     """Resolve `ROOTS` afresh, fetch every file, and write the lock."""
     context = maven()
     jars = [jar for root in ROOTS for jar in lock_root(root, context)]
-    jars = sorted(set(jars), key=lambda jar: (jar.group, jar.coordinate))
+    jars = sorted(set(jars) - brought_by_flink(jars), key=lambda jar: (jar.group, jar.coordinate))
     head = (
         "# The Java artefacts of the local stack: part, Maven coordinate, bytes, SHA-256.\n"
         "# Written by `python -m freshet.stack.jars --lock`; edit ROOTS there, not this file.\n"
     )
     path.write_text(head + "".join(f"{jar}\n" for jar in jars), encoding="utf-8")
     return jars
+
+
+def brought_by_flink(jars: Iterable[Jar]) -> set[Jar]:
+    """Return the jars for Flink's class path that its distribution has already, in a version of its own."""
+    return {jar for jar in jars if jar.group == "flink" and jar.coordinate.startswith("org.slf4j:slf4j-api:")}
 
 
 def lock_root(root: Root, context: "MavenContext") -> list[Jar]:

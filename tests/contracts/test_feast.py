@@ -1,9 +1,11 @@
 """What we write is Feast's own, byte for byte: Feast's clients read it, and Feast's registry says what it is."""
 
+import shutil
 import string as letters
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from builders import FEATURE_REPO, NOON, the_shops_views
+from contracts.writer import Values, ViewWriter
 from freshet.commands import features
 from freshet.errors import FreshetError
 from freshet.jobs.feature_registry import (
@@ -28,8 +31,8 @@ from freshet.settings import Settings
 from freshet.udfs.feast_layout import ENCODERS, NULL, EntityKeys, field_name, timestamp, timestamp_field, version_field
 from freshet.udfs.read_features import FeatureReader
 from freshet.udfs.redis_pipe import RedisPipe
+from freshet.udfs.versions import Version
 from freshet.udfs.views import View
-from freshet.udfs.write_features import Values, Version, ViewWriter
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -40,15 +43,19 @@ VIEWS = {view.name: view for view in the_shops_views()}
 SPECIAL: dict[str, Sequence[Any]] = {
     "Int64": (7, 0, -1, 2**63 - 1),
     "Float64": (2.5, 0.0, -1e-300, 1e300),
+    "Array(Int64)": ([0, 3, -1], [2**63 - 1] * 24, [300], [0]),
     "Array(String)": (["b", "a"], ["Молоко 🥛"], ["x" * 300] * 20, [""]),
 }
 
 
 @pytest.fixture(scope="module")
-def feast(stack: object, settings: Settings) -> "FeatureStore":
-    """Feast's store over this run's Redis, with the shop's definitions applied by our command."""
+def feast(stack: object, settings: Settings) -> Iterator["FeatureStore"]:
+    """Feast's store over this run's Redis, with the shop's definitions applied by our command; what is written goes again."""
     apply()
-    return feature_store(settings)
+    with redis.Redis.from_url(settings.redis.url.get_secret_value()) as client:
+        before = set(client.scan_iter())
+        yield feature_store(settings)
+        client.delete(*set(client.scan_iter()) - before)
 
 
 def apply() -> str:
@@ -124,9 +131,16 @@ def test_our_bytes_are_feasts_bytes(
     assert store.ttl(row.redis_key()) == pytest.approx(lifetime, abs=60)
 
 
+def values(number: int) -> tuple[Any, ...]:
+    """Return values for the features of an item."""
+    return (*(float(number),) * 5, number, float(number))
+
+
 def test_feast_may_write_over_us_and_we_over_feast(feast: "FeatureStore", pipe: RedisPipe) -> None:
     """A backfill by Feast leaves our version alone, so the job goes on where it was."""
-    first, backfill, second = (a_row("item_popularity", 9, features=(float(n),) * 3, as_of=NOON + n) for n in range(3))
+    first, backfill, second = (
+        a_row("item_popularity", 9, features=(float(n),) * 5 + (n, float(n)), as_of=NOON + n) for n in range(3)
+    )
     writer = ViewWriter(first.view, "freshet", KEY_TTL_SECONDS, pipe)
     writer.write([first.encoded()])
     feast.write_to_online_store("item_popularity", backfill.frame())
@@ -174,9 +188,9 @@ def test_what_nobody_wrote_reads_as_none(feast: "FeatureStore", view: str) -> No
 
 
 def test_a_null_reads_as_none(feast: "FeatureStore", pipe: RedisPipe) -> None:
-    row = a_row("item_popularity", 31, features=(1.5, None, 0.0))
+    row = a_row("item_popularity", 31, features=(1.5, None, 0.0, 0.5, 0.25, 7, None))
     ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
-    assert read(feast, row) == (1.5, None, 0.0)
+    assert read(feast, row) == (1.5, None, 0.0, 0.5, 0.25, 7, None)
 
 
 def test_a_list_of_nothing_reads_as_a_list(feast: "FeatureStore", pipe: RedisPipe) -> None:
@@ -197,6 +211,54 @@ def test_our_own_reader_reads_what_feasts_reads(feast: "FeatureStore", pipe: Red
     assert (found.as_of, found.version) == (row.as_of, f"{row.as_of}-1")
     assert found.values == read(feast, row)
     assert (nothing.as_of, nothing.version, nothing.values) == (None, None, read(feast, missing))
+
+
+# ---- Feast's own commands -------------------------------------------------------------------------------------------
+
+
+def test_feast_apply_of_the_same_folder_changes_nothing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `feast plan` finds; the order of a view's fields is left out, since Feast itself shuffles it."""
+    from feast import Project
+    from feast.diff.property_diff import TransitionType
+    from feast.repo_operations import parse_repo
+
+    own_registry = settings.local.model_copy(update={"home": tmp_path / "home"})
+    feast = feature_store_of(settings.model_copy(update={"local": own_registry}))
+    shutil.copy(FEATURE_REPO / "definitions.py", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    contents = parse_repo(tmp_path)
+    contents.projects.append(Project(name="freshet"))  # as Feast's command does
+    objects, infrastructure, _ = feast.plan(contents)
+    changed = [one for one in objects.feast_object_diffs if one.transition_type != TransitionType.UNCHANGED]
+    properties = [(one.name, diff) for one in changed for diff in one.feast_object_property_diffs]
+    assert [one.name for one in changed if not one.feast_object_property_diffs] == []
+    assert [
+        (name, diff.property_name)
+        for name, diff in properties
+        if in_any_order(diff.val_existing) != in_any_order(diff.val_declared)
+    ] == []
+    told: Any = infrastructure
+    assert "No changes to infrastructure" in told.to_string()
+
+
+def feature_store_of(settings: Settings) -> "FeatureStore":
+    features.apply_definitions(settings, FEATURE_REPO)
+    return feature_store(settings)
+
+
+def in_any_order(value: Any) -> Any:
+    return value if isinstance(value, str) else sorted(map(str, value))
+
+
+def test_feasts_sdk_lists_what_we_apply(feast: "FeatureStore") -> None:
+    assert {view.name for view in feast.list_stream_feature_views()} == set(VIEWS)
+    assert {entity.name for entity in feast.list_entities()} >= {"user", "item", "category"}
+    for name, view in VIEWS.items():
+        declared = feast.get_stream_feature_view(name)
+        assert {one.name for one in declared.aggregations} == {feature.name for feature in view.features}
 
 
 # ---- Feast's own functions, over more values than a store has time for ----------------------------------------------
@@ -234,17 +296,32 @@ def test_timestamps_are_protobufs(ms: int) -> None:
     assert timestamp(ms) == proto.SerializeToString()
 
 
-@given(st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), TEXTS, st.lists(TEXTS)))
-def test_values_are_feasts(value: Any) -> None:
-    from feast.protos.feast.types.Value_pb2 import StringList, Value
+LONGS = st.integers(-(2**63), 2**63 - 1)
+DOUBLES = st.floats(allow_nan=False)
+VALUES = {
+    "Int64": LONGS,
+    "Float64": DOUBLES,
+    "String": TEXTS,
+    "Array(String)": st.lists(TEXTS),
+    "Array(Int64)": st.lists(LONGS),
+    "Array(Float64)": st.lists(DOUBLES),
+}
 
+
+@pytest.mark.parametrize("kind", ENCODERS)
+@given(data=st.data())
+def test_values_are_feasts(kind: str, data: st.DataObject) -> None:
+    from feast.protos.feast.types.Value_pb2 import DoubleList, Int64List, StringList, Value
+
+    value: Any = data.draw(VALUES[kind])
     protos = {
         "Int64": lambda: Value(int64_val=value),
         "Float64": lambda: Value(double_val=value),
         "String": lambda: Value(string_val=value),
         "Array(String)": lambda: Value(string_list_val=StringList(val=value)),
+        "Array(Int64)": lambda: Value(int64_list_val=Int64List(val=value)),
+        "Array(Float64)": lambda: Value(double_list_val=DoubleList(val=value)),
     }
-    kind = {int: "Int64", float: "Float64", str: "String", list: "Array(String)"}[type(value)]
     assert protos.keys() == ENCODERS.keys()
     assert ENCODERS[kind](value) == protos[kind]().SerializeToString()
 

@@ -24,7 +24,7 @@ from freshet.udfs.feast_layout import (
 from freshet.udfs.read_features import FeatureReader
 from freshet.udfs.redis_pipe import RedisPipe
 from freshet.udfs.top_n import ListedItem, ListWriter, TopList
-from freshet.udfs.write_features import Version, Written
+from freshet.udfs.versions import Version, Written
 
 NOW = 1_700_000_000_000
 HOUR_MS = 3_600_000

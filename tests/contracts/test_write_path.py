@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.redis_server import RedisServer
+from contracts.writer import ENTITIES_A_CALL, Values, ViewWriter, newest
 from freshet.udfs.feast_layout import (
     EntityKeys,
     double,
@@ -25,8 +26,8 @@ from freshet.udfs.feast_layout import (
     version_field,
 )
 from freshet.udfs.redis_pipe import RedisPipe, Script
+from freshet.udfs.versions import Version, Written
 from freshet.udfs.views import Aggregation, View
-from freshet.udfs.write_features import ENTITIES_A_CALL, Values, Version, ViewWriter, Written, newest
 
 VIEW = View(
     "user_activity",

@@ -1,15 +1,16 @@
 """What the features must be, by definition: recomputed from the raw topic with no code of the engine.
 
-Slow and obvious on purpose. Each feature of a key is computed from the full list of the key's events, as of the latest
-of their times.
+Slow and obvious on purpose. Each feature of a key is computed from the full list of the key's events, as of an instant
+that is not before the latest of them.
 """
 
 import base64
 import hashlib
 import hmac
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import stdev
 from typing import Any
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -27,6 +28,17 @@ class Event:
     time: int
     value: float | None
     offset: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A count that a sketch of 256 hashes tells exactly below that number, and above it with an error of 6 % (1 sigma)."""
+
+    count: int
+
+    def allows(self, found: Any) -> bool:
+        """Tell whether an estimate is as near as it must be; five sigma from the count once in two million times."""
+        return bool(found == self.count if self.count < 256 else abs(found / self.count - 1) < 0.32)
 
 
 Key = tuple[str, ...]
@@ -56,42 +68,89 @@ def events(raw: Iterable[tuple[int, Mapping[str, Any]]], categories: Mapping[str
     return list(seen.values())
 
 
-def user_activity(history: list[Event]) -> Values:
+def user_activity(history: list[Event], now: int) -> Values:
     """Return the features of one user."""
-    now = max(event.time for event in history)
-    session = current_session(history)
-    day = in_window(history, now, DAY, 30 * MINUTE)
+    session = current_session(history, now)
+    hour, day = in_window(history, now, HOUR, 5 * MINUTE), in_window(history, now, DAY, 30 * MINUTE)
     bought = [event for event in history if event.kind == "purchase"]
+    paid = [event.value for event in day if event.kind == "purchase" and event.value is not None]
+    tried = [event for event in day if event.kind in ("view", "add_to_cart")]
+    seen = Counter(event.category for event in day if event.category is not None)
     return {
         "user_events_count_5m": len(in_window(history, now, 5 * MINUTE, MINUTE)),
-        "user_events_count_1h": len(in_window(history, now, HOUR, 5 * MINUTE)),
+        "user_events_count_1h": len(hour),
         "user_events_count_24h": len(day),
-        "user_spend_sum_24h": sum(event.value or 0.0 for event in day if event.kind == "purchase"),
+        "user_spend_sum_24h": float(sum(paid)),
         "user_items_last_20": latest(history, 20),
         "user_purchases_last_50": latest(bought, 50),
-        "user_categories_last_50": categories(history, 50),
+        "user_categories_last_50": each_once([(e.category, e) for e in history], 50),
         "user_session_length": len(session),
         "user_session_depth": sum(event.kind in PAGES for event in session),
-        "user_session_duration": (max(e.time for e in session) - min(e.time for e in session)) / 1000,
+        "user_session_duration": (max(e.time for e in session) - min(e.time for e in session)) / 1000
+        if session
+        else 0.0,
+        "user_session_items_10": each_once([(e.item, e) for e in session], 10),
+        "user_clicks_count_1h": sum(event.kind == "click" for event in hour),
+        "user_items_distinct_1h": len({event.item for event in hour} - {None}),
+        "user_purchase_mean_24h": sum(paid) / len(paid) if paid else None,
+        "user_purchase_max_24h": max(paid, default=None),
+        "user_cart_rate_24h": share([e.kind == "add_to_cart" for e in tried], 0.05, 20),
+        "user_since_purchase": since(bought, now),
+        "user_top_categories_24h": sorted(seen, key=lambda one: (-seen[one], one))[:3],
     }
 
 
-def user_category_affinity(history: list[Event]) -> Values:
+def user_category_affinity(history: list[Event], now: int) -> Values:
     """Return the features of one user and category."""
     return {
-        "user_category_ewma_7d": ewma(history, 7 * DAY),
-        "user_category_ewma_30m": ewma(history, 30 * MINUTE),
+        "user_category_ewma_7d": ewma(history, now, 7 * DAY),
+        "user_category_ewma_30m": ewma(history, now, 30 * MINUTE),
     }
 
 
-def item_popularity(history: list[Event]) -> Values:
+def item_popularity(history: list[Event], now: int) -> Values:
     """Return the features of one item."""
-    hour, day = ewma(history, HOUR), ewma(history, DAY)
+    hour, day = ewma(history, now, HOUR), ewma(history, now, DAY)
+    bought = [event for event in history if event.kind == "purchase"]
+    last_day = in_window(history, now, DAY, HOUR)
+    week, bought_week = ewma(history, now, 7 * DAY), ewma(bought, now, 7 * DAY)
+    clicks = [event.kind == "click" for event in last_day if event.kind in ("view", "click")]
     return {
         "item_events_ewma_1h": hour,
         "item_events_ewma_24h": day,
         "item_events_trend_1h_24h": (hour / HOUR) / (day / DAY),
+        "item_click_rate_24h": share(clicks, 0.1, 20),
+        "item_purchase_rate_ewma_7d": (bought_week + 50 * 0.02) / (week + 50),
+        "item_users_distinct_24h": Estimate(len({event.subject for event in last_day})),
+        "item_since_purchase": since(bought, now),
     }
+
+
+def category_trends(history: list[Event], now: int) -> Values:
+    """Return the features of one category."""
+    hour, day = ewma(history, now, HOUR), ewma(history, now, DAY)
+    last_day = in_window(history, now, DAY, HOUR)
+    paid = [event.value for event in last_day if event.kind == "purchase" and event.value is not None]
+    return {
+        "category_events_ewma_1h": hour,
+        "category_events_trend_1h_24h": (hour / HOUR) / (day / DAY),
+        "category_spend_sum_24h": float(sum(paid)),
+        "category_price_stddev_24h": stdev(paid) if len(paid) > 1 else None,
+        "category_purchase_rate_24h": share([event.kind == "purchase" for event in last_day], 0.02, 50),
+        "category_events_by_hour": [
+            sum(event.time // HOUR == now // HOUR - back for event in last_day) for back in range(24)
+        ],
+    }
+
+
+def share(hits: list[bool], prior: float, weight: float) -> float:
+    """Return the share of hits, with a prior of so many events."""
+    return (sum(hits) + weight * prior) / (len(hits) + weight)
+
+
+def since(history: list[Event], now: int) -> float | None:
+    """Return the seconds since the latest event."""
+    return (now - max(event.time for event in history)) / 1000 if history else None
 
 
 def in_window(history: list[Event], now: int, length: int, slide: int) -> list[Event]:
@@ -100,9 +159,8 @@ def in_window(history: list[Event], now: int, length: int, slide: int) -> list[E
     return [event for event in history if event.time >= start]
 
 
-def ewma(history: list[Event], half_life: int) -> float:
-    """Return the decayed count as of the latest event."""
-    now = max(event.time for event in history)
+def ewma(history: list[Event], now: int, half_life: int) -> float:
+    """Return the decayed count."""
     return float(sum(2.0 ** (-(now - event.time) / half_life) for event in history))
 
 
@@ -113,38 +171,37 @@ def latest(history: list[Event], n: int) -> list[str]:
     return [event.item for event in with_item[:n] if event.item]
 
 
-def categories(history: list[Event], n: int) -> list[str]:
-    """Return the n categories whose latest events are the latest, newest first."""
-    ordered = sorted(history, key=lambda event: (event.time, event.offset), reverse=True)
-    return list(dict.fromkeys(event.category for event in ordered if event.category is not None))[:n]
+def each_once(values: list[tuple[str | None, Event]], n: int) -> list[str]:
+    """Return the n values whose latest events are the latest, newest first."""
+    ordered = sorted(values, key=lambda pair: (pair[1].time, pair[1].offset), reverse=True)
+    return list(dict.fromkeys(value for value, _ in ordered if value is not None))[:n]
 
 
-def current_session(history: list[Event]) -> list[Event]:
-    """Return the run of events, less than 30 minutes apart, that holds the latest one."""
+def current_session(history: list[Event], now: int) -> list[Event]:
+    """Return the run of events, less than 30 minutes apart, that holds the latest one, unless it is over."""
     ordered = sorted(history, key=lambda event: event.time)
     run = [ordered.pop()]
     while ordered and run[-1].time - ordered[-1].time < 30 * MINUTE:
         run.append(ordered.pop())
-    return run
+    return run if now - run[0].time < 30 * MINUTE else []
 
 
-def expected(happened: Iterable[Event]) -> dict[str, dict[Key, tuple[int, int, Values]]]:
-    """Return for each view and key: the number of its events, the latest time, and the features."""
-    by_user: dict[Key, list[Event]] = defaultdict(list)
-    by_pair: dict[Key, list[Event]] = defaultdict(list)
-    by_item: dict[Key, list[Event]] = defaultdict(list)
+VIEWS = {
+    "user_activity": user_activity,
+    "user_category_affinity": user_category_affinity,
+    "item_popularity": item_popularity,
+    "category_trends": category_trends,
+}
+
+
+def histories(happened: Iterable[Event]) -> dict[str, dict[Key, list[Event]]]:
+    """Return for each view and key its events."""
+    groups: dict[str, dict[Key, list[Event]]] = {name: defaultdict(list) for name in VIEWS}
     for event in happened:
-        by_user[(event.subject,)].append(event)
+        groups["user_activity"][(event.subject,)].append(event)
         if event.category is not None:
-            by_pair[(event.subject, event.category)].append(event)
+            groups["user_category_affinity"][(event.subject, event.category)].append(event)
+            groups["category_trends"][(event.category,)].append(event)
         if event.item is not None:
-            by_item[(event.item,)].append(event)
-    views = (
-        ("user_activity", by_user, user_activity),
-        ("user_category_affinity", by_pair, user_category_affinity),
-        ("item_popularity", by_item, item_popularity),
-    )
-    return {
-        name: {key: (len(group), max(e.time for e in group), compute(group)) for key, group in groups.items()}
-        for name, groups, compute in views
-    }
+            groups["item_popularity"][(event.item,)].append(event)
+    return groups

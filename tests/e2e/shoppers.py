@@ -19,6 +19,7 @@ def crowd(
     copies: list[dict[str, Any]] = []
     for number in range(count):
         event = an_event(chance, number, users, items, start_ms + number * gap_ms)
+        event["event_id"] = f"crowd-{seed}-{number}"  # another crowd's events are others
         yield event
         if chance.random() < TWICE:
             copies.append(event)
@@ -31,7 +32,7 @@ def an_event(chance: random.Random, number: int, users: int, items: list[str], n
     """Return one event at about `now_ms`."""
     kind = chance.choices(KINDS, WEIGHTS)[0]
     return {
-        "event_id": f"crowd-{number}",
+        "event_id": f"event-{number}",
         "user_id": f"user-{int(users * chance.random() ** 2)}",
         "item_id": None if kind == "search" else items[int(len(items) * chance.random() ** 2)],
         "event_type": kind,

@@ -19,8 +19,8 @@ Result = TypeVar("Result", covariant=True)
 class Event(Generic[Brought]):
     """What one event brings to a feature.
 
-    Time is in milliseconds. A value of None, one that the feature's filter leaves out, lets time pass and adds nothing.
-    `position` orders the events of one instant: no two events of a key share both.
+    Time is in milliseconds. A value of None, one that the feature's filter leaves out, adds nothing; it only keeps a
+    session alive. `position` orders the events of one instant: no two events of a key share both.
     """
 
     time: int
@@ -29,10 +29,12 @@ class Event(Generic[Brought]):
 
 
 class Aggregate(Protocol[Taken, State, Result]):
-    """Four verbs over a state of plain tuples; the object itself is frozen configuration.
+    """Four verbs over a state of plain tuples, and when its value ends; the object itself is frozen configuration.
 
     `merge` is associative and commutative with `zero` as its identity, and `add` is the merge with a single event. So
     events may come late, and a state may be split and joined, without any of it showing in the result.
+
+    `now` is the instant in milliseconds for which a value is asked, never older than any event in the state.
     """
 
     def zero(self) -> State:
@@ -47,8 +49,15 @@ class Aggregate(Protocol[Taken, State, Result]):
         """Return the state of the events of both."""
         ...
 
-    def result(self, state: State) -> Result:
-        """Return the feature's value as of the newest event."""
+    def result(self, state: State, now: int) -> Result:
+        """Return the feature's value at `now`."""
+        ...
+
+    def expiry(self, state: State, now: int) -> int | None:
+        """Return the first instant after `now` at which nothing that is in the value now is left.
+
+        None if there is nothing in it now, or if something always stays.
+        """
         ...
 
 
@@ -58,3 +67,12 @@ def state_after(aggregate: Aggregate[Value, State, Result], events: Iterable[Eve
     for event in events:
         state = aggregate.add(state, event)
     return state
+
+
+def number(value: object) -> float:
+    """Return a value as a number; what is not a float counts as 1.0.
+
+    >>> number(2.5), number("a page")
+    (2.5, 1.0)
+    """
+    return value if isinstance(value, float) else 1.0

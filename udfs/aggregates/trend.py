@@ -8,7 +8,7 @@ from freshet.udfs.aggregates.ewma import Decayed, Ewma
 
 
 class Rates(NamedTuple):
-    """The same values, decayed quickly and slowly."""
+    """The same events, decayed quickly and slowly."""
 
     recent: Decayed
     usual: Decayed
@@ -16,14 +16,15 @@ class Rates(NamedTuple):
 
 @dataclass(frozen=True)
 class Trend:
-    """(recent / short) / (usual / long), where recent and usual are the decayed sums with these half-lives.
+    """(recent / short) / (usual / long), where recent and usual are the decayed counts of events with these half-lives.
 
-    A decayed sum over its half-life is a rate, up to the constant ln 2 that the quotient loses. A steady stream gives 1,
-    a burst after silence at most long / short; 0 before the first value.
+    A decayed count over its half-life is a rate, up to the constant ln 2 that the quotient loses. A steady stream gives 1,
+    a burst after silence at most long / short; 0.0 before the first event.
 
     >>> trend = Trend(short_half_life_ms=1_000, long_half_life_ms=24_000)
-    >>> trend.result(trend.add(trend.zero(), Event(5_000, 1.0)))
-    24.0
+    >>> state = trend.add(trend.zero(), Event(5_000, "a click"))
+    >>> trend.result(state, now=5_000), round(trend.result(state, now=29_000), 8)
+    (24.0, 2.86e-06)
     """
 
     short_half_life_ms: int
@@ -33,18 +34,26 @@ class Trend:
         """Return nothing seen yet."""
         return Rates(self._short.zero(), self._long.zero())
 
-    def add(self, state: Rates, event: Event[float]) -> Rates:
-        """Return both sums with one event more."""
-        return Rates(self._short.add(state.recent, event), self._long.add(state.usual, event))
+    def add(self, state: Rates, event: Event[object]) -> Rates:
+        """Return both counts with one event more; what its value is plays no part."""
+        if event.value is None:
+            return state
+        one = Decayed((1.0,), event.time)
+        return self.merge(state, Rates(one, one))
 
     def merge(self, one: Rates, other: Rates) -> Rates:
-        """Return both sums of both."""
+        """Return both counts of both."""
         return Rates(self._short.merge(one.recent, other.recent), self._long.merge(one.usual, other.usual))
 
-    def result(self, state: Rates) -> float:
+    def result(self, state: Rates, now: int) -> float:
         """Return the recent rate over the usual rate."""
-        usual = self._long.result(state.usual) / self.long_half_life_ms
-        return self._short.result(state.recent) / self.short_half_life_ms / usual if usual else 0.0
+        # A count on its way to zero may still be a number when its rate no longer is one: 0 / 0 is no trend either.
+        usual = self._long.result(state.usual, now) / self.long_half_life_ms
+        return self._short.result(state.recent, now) / self.short_half_life_ms / usual if usual else 0.0
+
+    def expiry(self, state: Rates, now: int) -> int | None:
+        """Return None: what decays is never quite gone."""
+        return None
 
     @property
     def _short(self) -> Ewma:

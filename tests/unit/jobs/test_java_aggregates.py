@@ -1,7 +1,7 @@
 """The Java classes compute what the Python specification says, event by event, whatever the order."""
 
-import random
-from collections.abc import Callable
+import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,124 +11,146 @@ from hypothesis import strategies as st
 
 from builders import SECOND, streams
 from freshet.udfs.aggregates.aggregate import Event, state_after
-from freshet.udfs.aggregates.declared import aggregate_of
-from freshet.udfs.view_sql import EXPRESSIONS, FUNCTIONS
+from freshet.udfs.aggregates.declared import AGGREGATES, aggregate_of
+from freshet.udfs.engine_spec import arithmetic
+from freshet.udfs.functions import FUNCTIONS
 from freshet.udfs.views import Aggregation
 
 pytestmark = pytest.mark.flink
 
-AMOUNTS = st.floats(-1e6, 1e6)
-TEXTS = st.sampled_from(("a", "b", "ж", "🛒", ""))
+AMOUNTS = st.floats(-1e6, 1e6).map(lambda amount: round(amount, 3))
+ONES = st.just(1.0)
+HITS = st.sampled_from((0.0, 1.0))
+TEXTS = st.sampled_from(("a", "b", "ж", "🛒", "\uffff", ""))
+MANY = st.integers(0, 2_000).map(str)
+VECTORS = st.lists(AMOUNTS, min_size=3, max_size=3).map(tuple)
+
+WINDOW: dict[str, Any] = {"window_ms": 5 * SECOND, "slide_ms": SECOND}
+HALF_LIFE = {"window_ms": 3 * SECOND}
+PRIOR = {"prior": 0.25, "prior_weight": 4.0}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A feature, the values that it takes, and the arguments that the SQL passes to Java for one event."""
+    """A feature and the values that it takes."""
 
     feature: Aggregation
     values: st.SearchStrategy[Any]
-    arguments: Callable[[Event[Any]], tuple[Any, ...]]
 
-    def in_java(self, jvm: Any, events: list[Event[Any]]) -> Any:
-        package, _, name = FUNCTIONS[f"freshet_{self.feature.function}"].rpartition(".")
-        assert package == "freshet.udfs"
-        function = getattr(jvm.freshet.udfs, name)()
-        accumulator = function.createAccumulator()
-        for event in events:
-            function.accumulate(accumulator, *self.arguments(event))
-        value = function.getValue(accumulator)
-        return list(value) if self.feature.function.startswith("last_n") else value
-
-    def in_python(self, events: list[Event[Any]]) -> Any:
-        aggregate = aggregate_of(self.feature)
-        return aggregate.result(state_after(aggregate, events))
+    def __str__(self) -> str:
+        return self.feature.function
 
 
-def a_feature(function: str, **changes: Any) -> Aggregation:
-    return Aggregation("f", function, "c", "", **changes)
+def case(function: str, values: st.SearchStrategy[Any], **settings: Any) -> Case:
+    return Case(Aggregation("f", function, "c", "", **settings), values)
 
 
 CASES = (
-    Case(
-        a_feature("count", window_ms=5 * SECOND, slide_ms=SECOND),
-        TEXTS,
-        lambda event: (event.value is not None, event.time, 5 * SECOND, SECOND),
-    ),
-    Case(
-        a_feature("sum", window_ms=5 * SECOND, slide_ms=SECOND),
-        AMOUNTS,
-        lambda event: (event.value, event.time, 5 * SECOND, SECOND),
-    ),
-    Case(
-        a_feature("ewma", window_ms=3 * SECOND),
-        AMOUNTS,
-        lambda event: (event.value, event.time, 3 * SECOND),
-    ),
-    Case(
-        a_feature("trend", window_ms=24 * SECOND, slide_ms=SECOND),
-        st.just(1.0),
-        lambda event: (event.value, event.time, SECOND, 24 * SECOND),
-    ),
-    Case(
-        a_feature("last_n", n=5),
-        TEXTS,
-        lambda event: (event.value, event.time, event.position, 5),
-    ),
-    Case(
-        a_feature("last_n_distinct", n=3),
-        TEXTS,
-        lambda event: (event.value, event.time, event.position, 3),
-    ),
-    Case(
-        a_feature("session_count", window_ms=2 * SECOND),
-        TEXTS,
-        lambda event: (event.value is not None, event.time, 2 * SECOND),
-    ),
-    Case(
-        a_feature("session_duration", window_ms=2 * SECOND),
-        TEXTS,
-        lambda event: (event.time, 2 * SECOND),
-    ),
+    case("count", ONES, **WINDOW),
+    case("sum", AMOUNTS, **WINDOW),
+    case("mean", AMOUNTS, **WINDOW),
+    case("min", AMOUNTS, **WINDOW),
+    case("max", AMOUNTS, **WINDOW),
+    case("stddev", AMOUNTS, **WINDOW),
+    case("rate", HITS, **WINDOW, **PRIOR),
+    case("rate", HITS, **WINDOW),
+    case("histogram", ONES, **WINDOW),
+    case("count_distinct", TEXTS, **WINDOW),
+    case("approx_count_distinct", TEXTS, **WINDOW),
+    case("top_k", TEXTS, **WINDOW, n=2),
+    case("first", TEXTS),
+    case("last", AMOUNTS),
+    case("last", TEXTS, window_ms=4 * SECOND),
+    case("last_n", TEXTS, n=5),
+    case("last_n", TEXTS, n=3, window_ms=4 * SECOND),
+    case("last_n_distinct", TEXTS, n=3),
+    case("last_n_distinct", TEXTS, n=3, window_ms=4 * SECOND),
+    case("since_last", ONES),
+    case("ewma", AMOUNTS, **HALF_LIFE),
+    case("ewma_mean", AMOUNTS, **HALF_LIFE),
+    case("ewma_rate", HITS, **HALF_LIFE, **PRIOR),
+    case("ewma_rate", HITS, **HALF_LIFE),
+    case("ewma_vector", VECTORS, **HALF_LIFE, n=3),
+    case("trend", ONES, window_ms=24 * SECOND, slide_ms=SECOND),
+    case("session_count", ONES, window_ms=10 * SECOND),
+    case("session_duration", ONES, window_ms=10 * SECOND),
+    case("session_depth", TEXTS, window_ms=10 * SECOND),
+    case("session_items", TEXTS, window_ms=10 * SECOND, n=3),
 )
 
-each = pytest.mark.parametrize("case", CASES, ids=[case.feature.function for case in CASES])
+
+def test_every_function_is_tried() -> None:
+    assert {one.feature.function for one in CASES} == set(AGGREGATES)
+    assert set(FUNCTIONS) <= set(AGGREGATES)
 
 
-def about(expected: Any, events: list[Event[Any]]) -> Any:
-    """Return what equals `expected` but for rounding, which large amounts that cancel out leave behind."""
-    if not isinstance(expected, float):
-        return expected
-    amounts = sum(abs(event.value) for event in events if isinstance(event.value, float))
-    return pytest.approx(expected, rel=1e-9, abs=1e-12 * amounts)
+def in_java(jvm: Any, feature: Aggregation, events: list[Event[Any]], *, reload: bool = False) -> Any:
+    trial = jvm.freshet.features.Trial(json.dumps(arithmetic(feature)))
+    for event in events:
+        value = list(event.value) if isinstance(event.value, tuple) else event.value
+        trial.add(value, event.time, event.position)
+        if reload:
+            trial.reload()
+    return trial
 
 
-def test_every_java_aggregate_is_compared() -> None:
-    assert {case.feature.function for case in CASES} == set(EXPRESSIONS)
-    assert {f"freshet_{case.feature.function}" for case in CASES} | {"freshet_row"} == set(FUNCTIONS)
+def value_of(proto: bytes) -> Any:
+    """Return what Feast's own class reads of a value."""
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    value = Value.FromString(bytes(proto))
+    kind = value.WhichOneof("val")
+    found: Any = getattr(value, kind) if kind else None
+    return list(found.val) if kind and kind.endswith("list_val") else found
 
 
-@each
-@settings(max_examples=40)
+def about(value: Any, events: list[Event[Any]]) -> Any:
+    """Sums in another order differ in the last digits of their summands, not of their result."""
+    largest = max((abs(one) for event in events for one in numbers(event.value)), default=1.0)
+    if isinstance(value, (list, tuple)):
+        return [about(one, events) for one in value]
+    return pytest.approx(value, rel=1e-9, abs=1e-9 * max(1.0, largest)) if isinstance(value, float) else value
+
+
+def numbers(value: Any) -> list[float]:
+    return [one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, float)]
+
+
+@pytest.mark.parametrize("one", CASES, ids=str)
+@settings(max_examples=25)
 @given(data=st.data())
-def test_java_equals_python_in_any_order_of_arrival(jvm: Any, case: Case, data: st.DataObject) -> None:
-    events = data.draw(streams(case.values, longest=25))
-    assert case.in_java(jvm, events) == about(case.in_python(events), events)
+def test_java_says_what_the_specification_says(jvm: Any, one: Case, data: st.DataObject) -> None:
+    events = data.draw(streams(one.values))
+    aggregate, trial = aggregate_of(one.feature), in_java(jvm, one.feature, events)
+    state = state_after(aggregate, events)
+    newest = max((event.time for event in events), default=0)
+    now = newest + data.draw(st.sampled_from((0, 1, SECOND, 4 * SECOND, 5 * SECOND, 11 * SECOND, 100 * SECOND)))
+    assert value_of(trial.value(now)) == about(aggregate.result(state, now), events)
+    expiry = trial.expiry(now)
+    assert (None if expiry == 2**63 - 1 else expiry) == aggregate.expiry(state, now)
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("case", CASES[-2:], ids=["session_count", "session_duration"])
-def test_java_forgets_what_python_forgets(jvm: Any, case: Case, seed: int) -> None:
-    """Sessions longer than what is kept, shuffled: here both leave events out, and must leave out the same ones."""
-    events = [Event(time, "e", time) for time in range(0, 120 * SECOND, 2 * SECOND - 1 - seed)]
-    random.Random(seed).shuffle(events)
-    assert case.in_java(jvm, events) == case.in_python(events)
+@pytest.mark.parametrize("one", CASES, ids=str)
+@settings(max_examples=5)
+@given(data=st.data())
+def test_a_state_that_was_written_and_read_goes_on_as_if_it_had_not_been(
+    jvm: Any, one: Case, data: st.DataObject
+) -> None:
+    events = data.draw(streams(one.values, longest=15))
+    now = max((event.time for event in events), default=0)
+    through_bytes = in_java(jvm, one.feature, events, reload=True)
+    assert bytes(through_bytes.value(now)) == bytes(in_java(jvm, one.feature, events).value(now))
 
 
-@pytest.mark.parametrize("half_lives", range(1_070, 1_080))
-def test_a_rate_that_all_but_vanished_is_no_trend_in_java_either(jvm: Any, half_lives: int) -> None:
-    case = Case(
-        a_feature("trend", window_ms=3600 * SECOND, slide_ms=SECOND),
-        st.just(1.0),
-        lambda event: (event.value, event.time, SECOND, 3600 * SECOND),
+@pytest.mark.parametrize("values", [300, 5_000])
+def test_a_sketch_of_many_values_is_the_specifications(jvm: Any, values: int) -> None:
+    """More than the sketch keeps, so that it forgets, and over more panes than the window has."""
+    feature = Aggregation("f", "approx_count_distinct", "c", "Int64", **WINDOW)
+    events = [Event((number * 7_919) % (8 * SECOND), str(number % values), number) for number in range(2 * values)]
+    aggregate, trial = aggregate_of(feature), in_java(jvm, feature, events)
+    now = max(event.time for event in events)
+    found = value_of(trial.value(now))
+    assert found == aggregate.result(state_after(aggregate, events), now)
+    assert math.isclose(
+        found, len({e.value for e in events if e.time >= now // SECOND * SECOND - 4 * SECOND}), rel_tol=0.2
     )
-    assert case.in_java(jvm, [Event(0, 1.0), Event(half_lives * 3600 * SECOND, None)]) == 0.0

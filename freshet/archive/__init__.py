@@ -1,0 +1,1 @@
+"""The archive of `interactions.clean`: Parquet files by day, each event once."""

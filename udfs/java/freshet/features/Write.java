@@ -1,0 +1,92 @@
+package freshet.features;
+
+import java.io.IOException;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
+import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
+import org.apache.flink.core.memory.DataInputView;
+import org.apache.flink.core.memory.DataOutputView;
+
+/** The values of one entity, ready for the store; the cause is null when only time has passed. */
+final class Write {
+    static final TypeInformation<Write> TYPE = new Record.Type<>(Write.class, new WriteSerializer());
+
+    final byte[] key;
+    final byte[] versionField;
+    final byte[] timestampField;
+    final long asOf;
+    final long version;
+    final byte[][] fields;
+    final byte[][] values;
+    final Cause cause;
+
+    Write(
+            byte[] key,
+            byte[] versionField,
+            byte[] timestampField,
+            long asOf,
+            long version,
+            byte[][] fields,
+            byte[][] values,
+            Cause cause) {
+        this.key = key;
+        this.versionField = versionField;
+        this.timestampField = timestampField;
+        this.asOf = asOf;
+        this.version = version;
+        this.fields = fields;
+        this.values = values;
+        this.cause = cause;
+    }
+
+    /** Serializes writes. */
+    public static final class WriteSerializer extends Record.Serializer<Write> {
+
+        @Override
+        public void serialize(Write write, DataOutputView target) throws IOException {
+            Wire.writeBytes(target, write.key);
+            Wire.writeBytes(target, write.versionField);
+            Wire.writeBytes(target, write.timestampField);
+            target.writeLong(write.asOf);
+            target.writeLong(write.version);
+            Wire.writeSize(target, write.fields.length);
+            for (int at = 0; at < write.fields.length; at++) {
+                Wire.writeBytes(target, write.fields[at]);
+                Wire.writeBytes(target, write.values[at]);
+            }
+            target.writeBoolean(write.cause != null);
+            if (write.cause != null) {
+                write.cause.write(target);
+            }
+        }
+
+        @Override
+        public Write deserialize(DataInputView source) throws IOException {
+            byte[] key = Wire.readBytes(source);
+            byte[] versionField = Wire.readBytes(source);
+            byte[] timestampField = Wire.readBytes(source);
+            long asOf = source.readLong();
+            long version = source.readLong();
+            byte[][] fields = new byte[Wire.readSize(source)][];
+            byte[][] values = new byte[fields.length][];
+            for (int at = 0; at < fields.length; at++) {
+                fields[at] = Wire.readBytes(source);
+                values[at] = Wire.readBytes(source);
+            }
+            Cause cause = source.readBoolean() ? Cause.read(source) : null;
+            return new Write(key, versionField, timestampField, asOf, version, fields, values, cause);
+        }
+
+        @Override
+        public TypeSerializerSnapshot<Write> snapshotConfiguration() {
+            return new Snapshot();
+        }
+
+        /** The first format. */
+        public static final class Snapshot extends SimpleTypeSerializerSnapshot<Write> {
+            public Snapshot() {
+                super(WriteSerializer::new);
+            }
+        }
+    }
+}
