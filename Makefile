@@ -71,12 +71,12 @@ check-layers:
 	cd $(FROM) && ../$(BIN)/lint-imports --config ../pyproject.toml --cache-dir ../.import_linter_cache
 
 check-documents:
-	$(BIN)/pytest --quiet tests/unit/test_architecture.py tests/unit/test_readme.py
+	$(BIN)/pytest --quiet tests/unit/test_architecture.py tests/unit/test_readme.py tests/unit/test_gallery.py
 
 format: setup ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: setup ## Run the benchmarks; minutes
+bench: setup ## Run the benchmarks, some beside Quix Streams in .venv-quix; twenty minutes
 	@$(BIN)/python benchmarks/run.py
 
 train: setup ## Train the model anew in .venv-train, which takes gigabytes
@@ -91,6 +91,7 @@ lock: setup ## Write requirements/ anew from pyproject.toml; UPGRADE=1 takes new
 	@$(compile) requirements/runtime.txt --extra cpu -c requirements/dev.txt pyproject.toml
 	@$(compile) requirements/gpu.txt --extra gpu -c requirements/dev.txt pyproject.toml
 	@$(compile) requirements/train.txt --extra cpu --extra train -c requirements/dev.txt pyproject.toml
+	@echo 'quixstreams>=3.28,<4' | $(subst 3.10,3.11,$(compile)) requirements/quix.txt -
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
   $(if $(UPGRADE),--upgrade) -o
 
@@ -101,4 +102,4 @@ down: ## Stop the local stack; its data stay
 	@test ! -x $(BIN)/freshet || $(BIN)/freshet down
 
 clean: down ## Remove all that was made here: environments, caches, and the local stack's data
-	rm -rf .venv .venv-train build *.egg-info .freshet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-quix .venv-train build *.egg-info .freshet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

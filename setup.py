@@ -2,7 +2,7 @@
 
 from setuptools import setup
 
-HOME = ("freshet", "freshet.archive", "freshet.commands", "freshet.replay", "freshet.stack")
+HOME = ("freshet", "freshet.archive", "freshet.commands", "freshet.doctor", "freshet.replay", "freshet.stack")
 LAYERS = ("schemas", "udfs", "udfs.aggregates", "udfs.operators", "models", "jobs")
 
 setup(

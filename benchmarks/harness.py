@@ -17,8 +17,8 @@ import psutil
 import redis
 from kafka import KafkaProducer
 
-from freshet.commands.features import apply_definitions
 from freshet.commands.schemas import quieten_the_kafka_client, register_schemas
+from freshet.definitions import apply_definitions
 from freshet.errors import FreshetError
 from freshet.replay.produce import KeyPartitioner
 from freshet.schemas.avro import Encoder, Record, schema_text
@@ -31,10 +31,12 @@ from freshet.submit import LIVE, Cluster, Job, run_options
 from freshet.topics import create_topics, servers
 
 ROOT = Path(__file__).resolve().parents[1]
+SHOP = ROOT / "feature_repo"
 PORTS = 20
 MIB = 1 << 20
 SUBMIT_TIMEOUT_S = 180
 FLUSH_EVERY = 50_000
+COMPILER = "compiler"
 
 
 @dataclass
@@ -130,19 +132,19 @@ class Bench:
 
 
 @contextmanager
-def bench_stack(home: Path | None = None) -> Iterator[Bench]:
+def bench_stack(home: Path | None = None, state_backend: str = "hashmap") -> Iterator[Bench]:
     """Start a stack in a folder and on ports of its own, with topics, schemas and features, and stop it at the end."""
     quieten_the_kafka_client()
     # A short path: a UNIX socket's name and some of Flink's file names have little room.
     with tempfile.TemporaryDirectory(prefix="freshet-bench-", ignore_cleanup_errors=True) as folder:
-        settings = own_settings(home or Path(folder) / ".freshet")
+        settings = own_settings(home or Path(folder) / ".freshet", state_backend)
         bench = Bench(settings, Stack(settings))
         os.chdir(folder)  # away from the user's .env, and from a checkout whose folders hide the package
         try:
             bench.stack.up()
             create_topics(settings)
             register_schemas(settings)
-            apply_definitions(settings, ROOT / "feature_repo")
+            apply_definitions(settings, SHOP)
             threading.Thread(target=bench.watch_memory, daemon=True).start()
             yield bench
         finally:
@@ -150,12 +152,13 @@ def bench_stack(home: Path | None = None) -> Iterator[Bench]:
             bench.stack.down()
 
 
-def own_settings(home: Path) -> Settings:
+def own_settings(home: Path, state_backend: str) -> Settings:
     """Return settings of a stack in `home`, whatever the user's environment says; what is started inherits them."""
     for name in [name for name in os.environ if name.startswith("FRESHET_")]:
         del os.environ[name]
     os.environ["FRESHET_LOCAL__HOME"] = str(home)
     os.environ["FRESHET_LOCAL__PORT_BASE"] = str(free_port_base())
+    os.environ["FRESHET_LOCAL__STATE_BACKEND"] = state_backend
     load_settings.cache_clear()
     return load_settings()
 
@@ -194,15 +197,34 @@ def fill(settings: Settings, topic: str, records: Iterable[Record], key: str) ->
 
 
 def cpu_seconds(bench: Bench) -> dict[str, float]:
-    """Return the processor time that each part has used so far; the Python workers are a part of their own."""
-    used: dict[str, float] = {"python": 0.0}
+    """Return the processor time that each part has used so far.
+
+    The Python workers are a part of their own, and so is the TaskManager's just-in-time compiler, which a job that has run
+    for a while hardly needs any more.
+    """
+    used: dict[str, float] = {"python": 0.0, COMPILER: 0.0}
     for name, part in bench.stack.parts.items():
         record = part.record()
         for process in record.members() if record else []:
             try:
                 times, kind = process.cpu_times(), process.name()
+                compiler = compiler_seconds(process) if name == "taskmanager" and kind == "java" else 0.0
             except psutil.Error:
                 continue
             owner = "python" if name == "taskmanager" and kind.startswith("python") else name
-            used[owner] = used.get(owner, 0.0) + times.user + times.system
+            used[owner] = used.get(owner, 0.0) + times.user + times.system - compiler
+            used[COMPILER] += compiler
     return used
+
+
+def compiler_seconds(process: psutil.Process) -> float:
+    """Return the processor time that the compiler threads of a Java process have used so far."""
+    return sum(one.user_time + one.system_time for one in process.threads() if is_compiler(process.pid, one.id))
+
+
+def is_compiler(pid: int, thread: int) -> bool:
+    """Tell whether a thread is the compiler's; the system cuts names after fifteen characters."""
+    try:
+        return Path(f"/proc/{pid}/task/{thread}/comm").read_text("utf-8").startswith(("C1 Compiler", "C2 Compiler"))
+    except OSError:
+        return False  # it has ended

@@ -12,8 +12,10 @@ from confluent_kafka import KafkaError, Producer
 from freshet.errors import FreshetError
 from freshet.replay.produce import KEY_FIELDS, EventProducer
 from freshet.schemas.avro import Record
+from freshet.schemas.topics import INTERACTIONS_CLEAN
 from freshet.settings import Settings
 
+KEYS = {**KEY_FIELDS, INTERACTIONS_CLEAN: "subject"}
 POLL_EVERY = 50  # acknowledgements need a look before the queue of the client is full, no more often
 FLUSH_S = 30.0
 
@@ -27,7 +29,7 @@ def send(settings: Settings, topic: str, records: Iterable[Record], *, linger_ms
     with EventProducer(settings) as front:
         encode = front.ready(topic)
     refused: list[KafkaError] = []
-    producer, key_field = Producer(_config(settings, linger_ms)), KEY_FIELDS[topic]
+    producer, key_field = Producer(_config(settings, linger_ms)), KEYS[topic]
 
     def heard(error: KafkaError | None, _: Any) -> None:
         if error is not None:

@@ -1,30 +1,41 @@
-"""Runs the benchmarks: starts a stack of its own, prints a table, and writes the figures to `results.json` beside this file.
+"""Runs the benchmarks: starts stacks of its own, prints a table, and writes the figures to `results.json` beside this file.
 
 .venv/bin/python benchmarks/run.py [--only NAME ...] [--quick] [--profile]
+
+What goes into a ratio is measured in the same run: what another benchmark is held to runs with it.
 """
 
 import argparse
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import fresh
 import latency
-from agreement import compare, read_same, read_store
+import peer
 from figures import RESULTS, merge, show, this_run
-from harness import MIB, ROOT, Bench, bench_stack, fill
-from hotspots import Hotspots
+from harness import MIB, ROOT, Bench, bench_stack
+from one_topic import OneTopic
 from rich.console import Console
-from throughput import VIEW, Throughput, run_for, run_to_end
-from workload import generate
+from throughput import VIEW
 
 from freshet.errors import FreshetError
-from freshet.schemas.topics import INTERACTIONS_CLEAN
 
-HERE = Path(__file__).resolve().parent
-COMPARED = 20_000  # entities, of which the textbook job has finished with some
-TEXTBOOK_WARM_UP_S = 20.0
+SHOP = "shop"
+HELD_TO_THE_SHOP = ("scaling", "more_features", "textbook", "quix", "rocksdb")
+
+# Name of a ratio, and the figures above and below the line.
+RATIOS = {
+    "shop_ratio_textbook": ("shop_events_per_s", "textbook_events_per_s"),
+    "shop_cpu_ratio_textbook": ("textbook_cpu_us_per_event", "shop_cpu_us_per_event"),
+    "shop_ratio_quix": ("shop_events_per_s", "quix_events_per_s"),
+    "shop_cpu_ratio_quix": ("quix_cpu_us_per_event", "shop_cpu_us_per_event"),
+    "shop_ratio_parallelism_2": ("shop_events_per_s_parallelism_2", "shop_events_per_s"),
+    "shop_ratio_rocksdb": ("shop_events_per_s_rocksdb", "shop_events_per_s"),
+}
 
 Figures = dict[str, float]
 console = Console()
@@ -41,98 +52,45 @@ class Options:
     @property
     def events(self) -> int:
         """How many events the clean topic is filled with."""
-        return 60_000 if self.quick else 400_000
+        return 100_000 if self.quick else 400_000
 
     @property
     def seconds(self) -> float:
-        """How long the textbook job and the latencies are measured, each after its warm-up."""
+        """How long the other engines and the latencies are measured, each after its warm-up."""
+        return 20.0 if self.quick else 60.0
+
+    @property
+    def warm_up_s(self) -> float:
+        """How long the features job runs before its freshness is measured."""
         return 20.0 if self.quick else 60.0
 
     def wants(self, name: str) -> bool:
-        """Tell whether a benchmark is to run."""
-        return not self.only or name in self.only
+        """Tell whether a benchmark is to run: all do, or those that are named and what they are held to."""
+        if name == "quix" and not peer.is_possible():
+            return False
+        return not self.only or name in self.only or (name == SHOP and bool({*self.only} & {*HELD_TO_THE_SHOP}))
 
 
-class Throughputs:
-    """The benchmarks over one filled topic: the ceiling, the features job, and the textbook's version of it."""
+def over_one_topic(names: tuple[str, ...]) -> Callable[[Bench, Options], Figures]:
+    """Return what runs those of these benchmarks that are wanted over one filled topic."""
 
-    def __init__(self, bench: Bench, options: Options) -> None:
-        self._bench = bench
-        self._options = options
-        self._workload = generate(options.events, time.time_ns() // 1_000_000)
-        fill(bench.settings, INTERACTIONS_CLEAN, self._workload.clean(), "subject")
+    def benchmark(bench: Bench, options: Options) -> Figures:
+        topic = OneTopic(bench, options.events, options.seconds, console if options.profile else None)
+        found: Figures = {}
+        for name in names:
+            if options.wants(name):
+                console.print(f"[bold]{name}[/bold] ...")
+                found |= getattr(topic, name)()
+        return found
 
-    def scan(self) -> Figures:
-        """Read and decode the topic in the JVM alone."""
-        job = self._bench.submit(HERE / "scan.py")
-        self._bench.wait_until(job, "FINISHED")
-        return {"kafka_scan_events_per_s": len(self._workload) / self._bench.running_s(job)}
-
-    def features(self) -> Figures:
-        """Run the features job twice: a cluster that has just started compiles what it runs, and later it does not."""
-        cold = self._to_end()
-        warm = self._to_end(Hotspots(self._bench) if self._options.profile else None)
-        parts = {f"features_cpu_us_per_event_{part}": used / warm.events * 1e6 for part, used in warm.cpu.items()}
-        return parts | {
-            "features_events_per_s": warm.rate,
-            "features_with_start_events_per_s": warm.events / warm.with_start,
-            "features_cold_events_per_s": cold.events / cold.with_start,
-            "features_cpu_us_per_event": warm.cpu_us_per_event,
-            "features_load_average": warm.load,
-        }
-
-    def textbook(self) -> Figures:
-        """Run the textbook job for a while, and check that it says what the features job has said."""
-        ours = read_store(self._bench, COMPARED)
-        self._bench.redis().flushall()
-        try:
-            run = run_for(
-                self._bench,
-                self._workload,
-                lambda: self._bench.submit(HERE / "textbook.py"),
-                TEXTBOOK_WARM_UP_S,
-                self._options.seconds,
-            )
-        finally:
-            self._bench.cancel_all()
-        agreement = compare(ours, read_same(self._bench, ours))
-        if agreement.different:
-            raise FreshetError(
-                f"The textbook job and ours differ in {len(agreement.different)} of {agreement.compared} entities, "
-                f"the first of them {agreement.different[0]!r}."
-            )
-        return {
-            "textbook_events_per_s": run.rate,
-            "textbook_cpu_us_per_event": run.cpu_us_per_event,
-            "textbook_load_average": run.load,
-            "textbook_entities_compared": agreement.compared,
-        }
-
-    def _to_end(self, hotspots: Hotspots | None = None) -> Throughput:
-        self._bench.redis().flushall()
-        try:
-            start = hotspots.start if hotspots else None
-            run = run_to_end(self._bench, self._workload, lambda: self._bench.cluster.submit("features"), start)
-            if hotspots:
-                hotspots.stop()
-                hotspots.show(run.events, run.cpu, console)
-        finally:
-            self._bench.cancel_all()
-        return run
+    return benchmark
 
 
-def throughputs(bench: Bench, options: Options) -> Figures:
-    """Run what is wanted of the benchmarks over one filled topic."""
-    over_one_topic = Throughputs(bench, options)
-    found: Figures = {}
-    for name in ("scan", "features", "textbook"):
-        if options.wants(name):
-            console.print(f"[bold]{name}[/bold] ...")
-            found |= getattr(over_one_topic, name)()
-    if "features_events_per_s" in found and "textbook_events_per_s" in found:
-        found["features_ratio_textbook"] = found["features_events_per_s"] / found["textbook_events_per_s"]
-        found["features_cpu_ratio_textbook"] = found["textbook_cpu_us_per_event"] / found["features_cpu_us_per_event"]
-    return found
+def freshness(bench: Bench, options: Options) -> Figures:
+    """Measure how late an event, and the end of a window, show in the store."""
+    console.print("[bold]fresh[/bold] ...")
+    with tempfile.TemporaryDirectory() as folder:
+        return fresh.figures(bench, Path(folder), options.seconds, options.warm_up_s)
 
 
 def latencies(bench: Bench, options: Options) -> Figures:
@@ -141,28 +99,51 @@ def latencies(bench: Bench, options: Options) -> Figures:
     return latency.figures(bench, VIEW, options.seconds)
 
 
-GROUPS: dict[tuple[str, ...], Callable[[Bench, Options], Figures]] = {
-    ("scan", "features", "textbook"): throughputs,
-    ("latency",): latencies,
-}
-NAMES = tuple(name for group in GROUPS for name in group)
+@dataclass(frozen=True)
+class Group:
+    """Benchmarks that share a stack."""
+
+    names: tuple[str, ...]
+    benchmark: Callable[[Bench, Options], Figures]
+    state_backend: str = "hashmap"
+
+
+MAIN, ROCKSDB = ("scan", SHOP, "scaling", "more_features", "textbook", "quix"), ("rocksdb",)
+GROUPS = (
+    Group(MAIN, over_one_topic(MAIN)),
+    Group(ROCKSDB, over_one_topic(ROCKSDB), "rocksdb"),
+    Group(("fresh",), freshness),
+    Group(("latency",), latencies),
+)
+NAMES = tuple(name for group in GROUPS for name in group.names)
 
 
 def run(options: Options) -> Figures:
     """Run the benchmarks that are wanted, each group on a stack of its own, and return their figures."""
     found: Figures = {}
-    for group, benchmark in GROUPS.items():
-        if any(options.wants(name) for name in group):
-            with bench_stack() as bench:
-                found |= benchmark(bench, options)
+    if options.wants("quix"):
+        peer.environment()  # before anything else runs: it may have to be downloaded
+    for group in GROUPS:
+        if any(options.wants(name) for name in group.names):
+            with bench_stack(state_backend=group.state_backend) as bench:
+                found |= group.benchmark(bench, options)
                 found["stack_peak_rss_mib"] = max(found.get("stack_peak_rss_mib", 0.0), bench.peak_bytes / MIB)
-    return found
+    return found | ratios(found)
+
+
+def ratios(found: Mapping[str, float]) -> Figures:
+    """Return the ratios of the figures that this run has found.
+
+    >>> ratios({"shop_events_per_s": 12_000, "quix_events_per_s": 4_000, "textbook_events_per_s": 500})
+    {'shop_ratio_textbook': 24.0, 'shop_ratio_quix': 3.0}
+    """
+    return {name: found[a] / found[b] for name, (a, b) in RATIOS.items() if a in found and b in found}
 
 
 def options_of(arguments: list[str]) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=[], help="run these alone")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=[], help="run these, and what they are held to")
     parser.add_argument("--quick", action="store_true", help="fewer events and seconds: to see that it works")
     parser.add_argument("--profile", action="store_true", help="show where the features job spends its time")
     known = parser.parse_args(arguments)
@@ -171,15 +152,18 @@ def options_of(arguments: list[str]) -> Options:
 
 def main() -> None:
     """Run, print, and write the figures down."""
-    about = this_run(ROOT)
+    about, options, begin = this_run(ROOT), options_of(sys.argv[1:]), time.monotonic()
+    if not peer.is_possible():
+        console.print("[yellow]Quix Streams needs Python 3.11, so nothing is held to it.[/yellow]")
     try:
-        found = run(options_of(sys.argv[1:]))
+        found = run(options)
     except FreshetError as error:
         console.print(f"[red]{error}[/red]")
         sys.exit(1)
     show(found, console)
-    merge(RESULTS, found, about)
-    console.print(f"Written to {RESULTS}.")
+    seconds = round(time.monotonic() - begin)
+    merge(RESULTS, found, about | {"quick": options.quick, "seconds": seconds})
+    console.print(f"Written to {RESULTS} after {seconds / 60:.0f} minutes.")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class Workload:
         for number, (user, item, kind, time, value) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True)
         ):
-            yield _clean(number, user, item, names[kind], time, value)
+            yield clean_event(number, user, item, names[kind], time, value)
 
 
 @cache
@@ -102,7 +102,8 @@ def _zipf(rng: np.random.Generator, kinds: int, exponent: float, count: int) -> 
     return rng.choice(kinds, count, p=weights / weights.sum()).astype(np.int64)
 
 
-def _clean(number: int, user: int, item: int, kind: str, time: int, value: float) -> Record:
+def clean_event(number: int, user: int, item: int, kind: str, time: int, value: float) -> Record:
+    """Return a record of `interactions.clean`."""
     known: dict[str, Any] = {"item_id": None, "department": None, "category": None, "product_type": None, "brand": None}
     if kind not in WITHOUT_ITEM:
         category = item % CATEGORIES

@@ -6,7 +6,10 @@ ends one. Tags refine one feature: `<feature>.where` is the condition in SQL und
 length; a rate is the share of events for which `<feature>.hit` holds, pulled towards `<feature>.prior` as if
 `<feature>.prior_weight` events had been seen before.
 
-`feast apply` registers this file; `freshet features plan` prints what Flink makes of it.
+A `Rule` is a pattern in what a user does and what that user's lists do about it for a while.
+
+`feast apply` registers the views; `freshet features apply` the rules too. `freshet features plan` prints what Flink makes
+of them.
 """
 
 from datetime import timedelta
@@ -15,6 +18,8 @@ from feast import Entity, Field, FileSource, KafkaSource, StreamFeatureView, Val
 from feast.aggregation import Aggregation
 from feast.data_format import AvroFormat
 from feast.types import Array, Float64, Int64, String
+
+from freshet.udfs.rules import Abandoned, Boost, InARow, Intervene, Often, Recall, Rule
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -292,4 +297,22 @@ category_trends = StreamFeatureView(
         "category_purchase_rate_24h.prior_weight": "50",
     },
     description="How a category does: its pace, what is spent in it, how often one buys.",
+)
+
+category_interest = Rule(
+    "category_interest",
+    InARow(3, within=10 * MINUTE, column="category", where="event_type IN ('view', 'click')"),
+    Boost(factor=2, lasts=30 * MINUTE),
+)
+
+big_spender = Rule(
+    "big_spender",
+    Often(3, within=10 * MINUTE, where="event_type IN ('add_to_cart', 'purchase') AND `value` >= 50"),
+    Recall(lasts=30 * MINUTE),
+)
+
+cart_abandoned = Rule(
+    "cart_abandoned",
+    Abandoned("add_to_cart", ends=("purchase", "remove_from_cart"), after=20 * MINUTE),
+    Intervene("coupon", lasts=DAY),
 )

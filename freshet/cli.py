@@ -15,6 +15,7 @@ VERBS = {
     "up": "stack:up",
     "down": "stack:down",
     "status": "stack:status",
+    "doctor": "doctor:doctor",
     "schemas": "schemas:app",
     "features": "features:app",
     "submit": "submit:submit",
@@ -22,6 +23,7 @@ VERBS = {
     "topn": "topn:topn",
     "archive": "archive:archive",
     "train": "train:train",
+    "model": "model:app",
     "flink-env": "flink_env:flink_env",
 }
 

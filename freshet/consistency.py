@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from freshet.archive.read import EVENTS
-from freshet.history import TIMESTAMP, training_set
+from freshet.history import TIMESTAMP, happened, training_set
 from freshet.udfs.feast_layout import EntityKeys
 from freshet.udfs.read_features import FeatureReader, Reading
 from freshet.udfs.redis_pipe import RedisPipe
@@ -85,9 +84,9 @@ class Checker:
 
     def _archived(self, view: View) -> dict[Key, int]:
         """Return some keys of the archive and how many events they have."""
-        keys = ", ".join(view.keys)
-        there = " AND ".join(f"{key} IS NOT NULL" for key in view.keys)
-        query = f"""SELECT * FROM (SELECT {keys}, count(*) FROM {EVENTS} WHERE {there} GROUP BY {keys})
+        keys = ", ".join(f'CAST("{key}" AS VARCHAR)' for key in view.keys)
+        there = " AND ".join(f'"{key}" IS NOT NULL' for key in view.keys)
+        query = f"""SELECT * FROM (SELECT {keys}, count(*) FROM {happened(view)} WHERE {there} GROUP BY {keys})
 USING SAMPLE reservoir({self._sample} ROWS) REPEATABLE ({SEED})"""
         return {tuple(map(str, row[:-1])): int(row[-1]) for row in self._archive.execute(query).fetchall()}
 
@@ -112,8 +111,8 @@ USING SAMPLE reservoir({self._sample} ROWS) REPEATABLE ({SEED})"""
         if not present:
             return 0
         self._archive.register("present", pd.DataFrame(present, columns=list(view.keys)))
-        same = " AND ".join(f"CAST(e.{key} AS VARCHAR) = p.{key}" for key in view.keys)
-        query = f"SELECT count(*) FROM present AS p WHERE NOT EXISTS (SELECT 1 FROM {EVENTS} AS e WHERE {same})"
+        same = " AND ".join(f'CAST(e."{key}" AS VARCHAR) = p."{key}"' for key in view.keys)
+        query = f"SELECT count(*) FROM present AS p WHERE NOT EXISTS (SELECT 1 FROM {happened(view)} AS e WHERE {same})"
         return int(self._archive.execute(query).fetchall()[0][0])
 
     def _stored(self, view: View) -> Iterator[Key]:

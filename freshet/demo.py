@@ -69,8 +69,8 @@ def run_demo(settings: Settings, repo: Path) -> dict[str, Any]:
 
 def prepare(settings: Settings, repo: Path) -> None:
     """Start the servers, register schemas and features, and submit the jobs; what is there already stays."""
-    from freshet.commands.features import apply_definitions
     from freshet.commands.schemas import register_schemas
+    from freshet.definitions import apply_definitions
     from freshet.stack.stack import Stack
     from freshet.submit import Cluster
     from freshet.topics import create_topics

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from freshet.archive.dialect import duck
 from freshet.archive.read import EVENTS
 from freshet.errors import FreshetError
 from freshet.udfs.aggregates.aggregate import Event
 from freshet.udfs.aggregates.declared import aggregate_of
 from freshet.udfs.time_passed import value_now
-from freshet.udfs.view_sql import brought, derived_from
+from freshet.udfs.view_sql import EVENT_COLUMNS, brought, derived_from
 from freshet.udfs.views import View
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TIMESTAMP = "event_timestamp"  # Feast's name for the instant of a row
+SOURCE = f"(SELECT {', '.join(EVENT_COLUMNS)} FROM {EVENTS})"  # a view may derive what else the archive's rows hold
 
 Key = tuple[str, ...]
 Progress = Callable[[int], None]
@@ -141,17 +143,22 @@ def lead(
         yield row, history.read(instant)
 
 
+def happened(view: View) -> str:
+    """Return the archive's events with the columns that a view derives, as a source of DuckDB's SQL."""
+    return duck(derived_from([view], SOURCE))
+
+
 def events_of(
     archive: "DuckDBPyConnection", view: View, asked: Mapping[Key, object]
 ) -> Iterator[tuple[Key, Iterator[Happened]]]:
     """Yield each key that is asked for with its events, oldest first."""
     wanted = pd.DataFrame(list(asked), columns=list(view.keys))
     archive.register("wanted", wanted)
-    keys = ", ".join(f"e.{name}" for name in view.keys)
+    keys = ", ".join(f'CAST(e."{name}" AS VARCHAR)' for name in view.keys)
     brings = ", ".join(duck(brought(feature)) for feature in view.features)
-    same = " AND ".join(f"CAST(e.{name} AS VARCHAR) = wanted.{name}" for name in view.keys)
+    same = " AND ".join(f'CAST(e."{name}" AS VARCHAR) = wanted."{name}"' for name in view.keys)
     query = f"""SELECT {keys}, event_time, source_offset, {brings}
-FROM {duck(derived_from([view], EVENTS))} AS e JOIN wanted ON {same}
+FROM {happened(view)} AS e JOIN wanted ON {same}
 ORDER BY {keys}, event_time, source_offset"""
     found = archive.execute(query)
     width = len(view.keys)
@@ -162,12 +169,3 @@ ORDER BY {keys}, event_time, source_offset"""
 
     for key, rows in groupby(each(), key=lambda row: row[:width]):
         yield tuple(map(str, key)), (Happened(row[width], row[width + 1], tuple(row[width + 2 :])) for row in rows)
-
-
-def duck(sql: str) -> str:
-    """Return an expression of Flink SQL as DuckDB reads it: names are quoted in another way.
-
-    >>> duck("CAST(`value` AS DOUBLE)")
-    'CAST("value" AS DOUBLE)'
-    """
-    return sql.replace("`", '"')

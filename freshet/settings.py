@@ -97,6 +97,15 @@ class Privacy(Section):
     )
 
 
+class Features(Section):
+    """What features are computed with beside the events."""
+
+    state_ttl_days: int = Field(90, ge=1, description="a key or event id that nobody touches for so long is forgotten")
+    item_vectors: Path | None = Field(
+        None, description="file behind `ITEM_VECTOR`, on workers too; empty: no feature may ask for it"
+    )
+
+
 class Model(Section):
     """The scorer's artefact."""
 
@@ -137,6 +146,7 @@ class Settings(BaseSettings):
     redis: Redis = Redis()
     flink: Flink = Flink()
     privacy: Privacy = Privacy()
+    features: Features = Features()
     model: Model = Model()
     lists: Lists = Lists()
     archive: Archive = Archive()

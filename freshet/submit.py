@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ JOBS = {
     "ingest": "validate, pseudonymise and enrich raw interactions",
     "features": "keep the stream feature views of the Feast registry fresh in the online store",
     "scoring": "score each updated user and write the top-N list",
+    "rules": "let what a user does trigger boosts, recalls and interventions",
 }
 LIVE = frozenset(("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING", "RECONCILING"))
 SUBMIT_TIMEOUT_S = 600
@@ -132,34 +134,52 @@ class Cluster:
             again = f"freshet submit {name} --from-savepoint {savepoint}"
             raise FreshetError(f"{error} It is stopped; its state is kept: `{again}`.") from None
 
+    def begin_anew(self, name: str, running: Job) -> Job:
+        """Stop a job and submit it again without its state; it reads on where it stood.
+
+        Raises:
+            FreshetError: it runs on as it was, or is stopped.
+        """
+        self.stop(running)
+        return Job(self._run(name, None), running.name, "CREATED")
+
+    def run_to_end(self, name: str, arguments: Sequence[str]) -> None:
+        """Run a job that ends by itself, with arguments of its own, and wait for its end, however long that takes.
+
+        Raises:
+            FreshetError: it failed; the text carries the reason.
+        """
+        done = self._client([*client_options(self.url), "--python", str(entry_file(name)), *arguments], timeout_s=None)
+        if done.returncode != 0:
+            raise FreshetError(f"Job {name} failed: {reason_in(done.stdout + done.stderr)}")
+
     def _run(self, name: str, savepoint: str | None) -> str:
-        home = Home(self.settings.local.home)
-        environment = Flink(self.settings, home).environment(find_java())
-        command = [*flink_command(), "run", *run_options(self.url, name, savepoint)]
         try:
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=SUBMIT_TIMEOUT_S, check=False
-            )
+            done = self._client(run_options(self.url, name, savepoint), SUBMIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            raise FreshetError(f"Job {name} was not accepted within {SUBMIT_TIMEOUT_S} s; read {home.logs}.") from None
+            logs = Home(self.settings.local.home).logs
+            raise FreshetError(f"Job {name} was not accepted within {SUBMIT_TIMEOUT_S} s; read {logs}.") from None
         found = re.search(r"JobID ([0-9a-f]{32})", done.stdout)
         if done.returncode != 0 or not found:
             raise FreshetError(f"Job {name} was not accepted: {reason_in(done.stdout + done.stderr)}")
         return found.group(1)
 
+    def _client(self, options: Sequence[str], timeout_s: float | None) -> "subprocess.CompletedProcess[str]":
+        environment = Flink(self.settings, Home(self.settings.local.home)).environment(find_java())
+        command = [*flink_command(), "run", *options]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+
 
 def run_options(url: str, name: str, savepoint: str | None) -> list[str]:
     """Return the arguments of `flink run` for one of our jobs."""
-    address = urlsplit(url)
     restore = ["--fromSavepoint", savepoint, "--allowNonRestoredState"] if savepoint else []
-    return [
-        "--detached",
-        "--jobmanager",
-        f"{address.hostname}:{address.port}",
-        *restore,
-        "--python",
-        str(entry_file(name)),
-    ]
+    return ["--detached", *client_options(url), *restore, "--python", str(entry_file(name))]
+
+
+def client_options(url: str) -> list[str]:
+    """Return the arguments of `flink run` that name the cluster."""
+    address = urlsplit(url)
+    return ["--jobmanager", f"{address.hostname}:{address.port}"]
 
 
 def entry_file(name: str) -> Path:

@@ -12,7 +12,7 @@ from freshet.settings import Settings
 from freshet.udfs.views import View, views_from_feast
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
+    from feast import FeatureStore, StreamFeatureView
     from feast.repo_config import RepoConfig
 
 KEY_TTL_SECONDS = 90 * 86_400
@@ -87,7 +87,23 @@ def registered_views(settings: Settings) -> list[View]:
     Raises:
         FreshetError: the registry holds none, or one that cannot be computed.
     """
+    return views_from_feast(_registered(settings))
+
+
+def registered_entities(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the join keys of what the registered views are of; a view of a user and a category is of `user_category`.
+
+    Raises:
+        FreshetError: the registry holds no view.
+    """
+    views = _registered(settings)
+    join_keys = {entity.name: entity.join_key for entity in feature_store(settings).list_entities()}
+    kinds = {"_".join(view.entities): tuple(join_keys[name] for name in view.entities) for view in views}
+    return dict(sorted(kinds.items()))
+
+
+def _registered(settings: Settings) -> list["StreamFeatureView"]:
     declared = feature_store(settings).list_stream_feature_views() if registry_file(settings).exists() else []
     if not declared:
         raise FreshetError("The Feast registry holds no stream feature view: run `freshet features apply`.")
-    return views_from_feast(declared)
+    return list(declared)

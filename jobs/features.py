@@ -1,6 +1,7 @@
 """The features job: every clean event updates all stream feature views that it touches.
 
 interactions.clean -> each event id once -> what it brings -> (by entity) features -> online store -> feature-updates
+                                                                                   | too late -> interactions.rejected
 """
 
 from collections.abc import Sequence
@@ -11,17 +12,15 @@ from pyflink.table.statement_set import StatementSet
 
 from freshet.jobs.feature_registry import registered_views
 from freshet.jobs.runtime import environment, schema_id
+from freshet.jobs.sql_functions import register_functions
 from freshet.jobs.tables import sink, source
-from freshet.schemas.topics import BY_NAME, FEATURE_UPDATES, INTERACTIONS_CLEAN
+from freshet.schemas.topics import BY_NAME, FEATURE_UPDATES, INTERACTIONS_CLEAN, INTERACTIONS_REJECTED
 from freshet.settings import Settings, load_settings
-from freshet.udfs.engine_spec import DEFINITIONS, EngineConfig, digest_of, engine_spec
+from freshet.udfs.engine_spec import DEFINITIONS, FEATURES, EngineConfig, definition_ids, digest_of, engine_spec
 from freshet.udfs.view_sql import EVENT_COLUMNS, brought_query, unique_events
 from freshet.udfs.views import View
 
 NAME = "features"
-
-# A key that nobody touches for this long is forgotten: three months at a half-life of a week leave a ten-thousandth.
-STATE_TTL_DAYS = 90
 
 
 def build(env: StreamTableEnvironment, settings: Settings, views: Sequence[View]) -> StatementSet:
@@ -29,21 +28,30 @@ def build(env: StreamTableEnvironment, settings: Settings, views: Sequence[View]
     env.execute_sql(_source_table(settings))
     columns = "subject STRING, payload BYTES"
     env.execute_sql(sink("updates", columns, settings.kafka, topic=FEATURE_UPDATES, key="subject", exactly_once=False))
+    env.execute_sql(
+        sink("rejected", "payload BYTES", settings.kafka, topic=INTERACTIONS_REJECTED, key=None, exactly_once=False)
+    )
     env.execute_sql(f"CREATE TEMPORARY VIEW unique_events AS {unique_events('events')}")
-    announced = with_features(env, env.sql_query(brought_query(views, "unique_events")), _spec(settings, views))
+    register_functions(env, settings, views)
+    announced, too_late = with_features(
+        env, env.sql_query(brought_query(views, "unique_events")), engine_spec_of(settings, views)
+    )
     env.create_temporary_view("announced", announced)
+    env.create_temporary_view("too_late", too_late)
     statements = env.create_statement_set()
     statements.add_insert_sql("INSERT INTO updates SELECT subject, payload FROM announced")
+    statements.add_insert_sql("INSERT INTO rejected SELECT payload FROM too_late")
     return statements
 
 
-def with_features(env: StreamTableEnvironment, brought: Table, spec: str) -> Table:
-    """Return the announcements of the events in `brought`, each after its features have been written.
+def with_features(env: StreamTableEnvironment, brought: Table, spec: str) -> tuple[Table, Table]:
+    """Return the announcements of events, each after its features have been written, and what to tell of late ones.
 
     This half of the job is `udfs/java/freshet/features/FeatureJob.java`.
     """
     engine = get_gateway().jvm.freshet.features.FeatureJob
-    return Table(engine.attach(env._j_tenv, brought._j_table, spec), env)  # noqa: SLF001 - PyFlink's only way to Java
+    announced, too_late = engine.attach(env._j_tenv, brought._j_table, spec)  # noqa: SLF001 - PyFlink's only way to Java
+    return Table(announced, env), Table(too_late, env)
 
 
 def _source_table(settings: Settings) -> str:
@@ -62,12 +70,14 @@ def _source_table(settings: Settings) -> str:
     )
 
 
-def _spec(settings: Settings, views: Sequence[View]) -> str:
+def engine_spec_of(settings: Settings, views: Sequence[View]) -> str:
+    """Return what the Java half of the job is told."""
     config = EngineConfig(
         redis_url=settings.redis.url.get_secret_value(),
         project=settings.redis.project,
         update_schema_id=schema_id(settings, FEATURE_UPDATES),
-        state_ttl_ms=STATE_TTL_DAYS * 86_400_000,
+        rejected_schema_id=schema_id(settings, INTERACTIONS_REJECTED),
+        state_ttl_ms=settings.features.state_ttl_days * 86_400_000,
     )
     return engine_spec(views, config)
 
@@ -76,8 +86,9 @@ def main() -> None:
     """Submit the job to the cluster that runs this."""
     settings = load_settings()
     views = registered_views(settings)
-    env = environment(NAME, settings, python="process", state_ttl=f"{STATE_TTL_DAYS} d")
-    env.get_config().set("pipeline.global-job-parameters", f"{DEFINITIONS}:{digest_of(views)}")
+    env = environment(NAME, settings, python="process", state_ttl=f"{settings.features.state_ttl_days} d")
+    told = {DEFINITIONS: digest_of(views), FEATURES: ".".join(definition_ids(views).values())}
+    env.get_config().set("pipeline.global-job-parameters", ",".join(f"{name}:{text}" for name, text in told.items()))
     build(env, settings, views).execute()
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream import RuntimeExecutionMode, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
 from freshet.errors import FreshetError
@@ -14,13 +14,19 @@ from freshet.settings import Settings
 PythonMode = Literal["thread", "process"]
 
 
-def environment(name: str, settings: Settings, *, python: PythonMode, state_ttl: str = "0") -> StreamTableEnvironment:
+def environment(
+    name: str, settings: Settings, *, python: PythonMode, state_ttl: str = "0", batch: bool = False
+) -> StreamTableEnvironment:
     """Return the table environment of the job `name`.
 
     What holds for every job stands in flink-conf/config.yaml; here is what a job decides for itself: how its Python
-    functions run, and for how long an untouched key keeps its state ("0": it has no state of its own).
+    functions run, for how long an untouched key keeps its state ("0": it has no state of its own), and whether it reads
+    what there is and ends (`batch`).
     """
-    env = StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment())
+    stream = StreamExecutionEnvironment.get_execution_environment()
+    if batch:
+        stream.set_runtime_mode(RuntimeExecutionMode.BATCH)
+    env = StreamTableEnvironment.create(stream)
     config = env.get_config()
     config.set("pipeline.name", f"freshet-{name}")
     config.set("parallelism.default", str(settings.flink.parallelism))

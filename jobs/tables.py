@@ -1,5 +1,8 @@
 """Kafka tables as every job declares them."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 from freshet.settings import Kafka
 
 # Records that a job makes of one bundle leave in one request; the producer's default of 5 ms would only be waited for.
@@ -8,11 +11,20 @@ LINGER_MS = 1
 
 
 def source(
-    name: str, columns: str, kafka: Kafka, *, topic: str, group: str, value_format: str, rebuild: bool = False
+    name: str,
+    columns: str,
+    kafka: Kafka,
+    *,
+    topic: str,
+    group: str,
+    value_format: str,
+    rebuild: bool = False,
+    first: Literal["earliest", "latest"] = "earliest",
 ) -> str:
     """Return the DDL of a table that reads a topic from where the job's checkpoint stands.
 
-    Without a checkpoint a job goes on where its group stood; one that must `rebuild` its state reads all there is.
+    Without a checkpoint a job goes on where its group stood, and a group that has never stood anywhere where `first` says;
+    a job that must `rebuild` its state reads all there is.
 
     It reads uncommitted records too: the hot path does not wait for a transaction, it drops duplicates instead.
     """
@@ -24,9 +36,37 @@ def source(
   'properties.group.id' = '{group}',
   'properties.isolation.level' = 'read_uncommitted',
   'scan.startup.mode' = '{startup}',
-  'properties.auto.offset.reset' = 'earliest',
+  'properties.auto.offset.reset' = '{first}',
   {value_format}
 )"""
+
+
+def bounded_source(
+    name: str,
+    columns: str,
+    kafka: Kafka,
+    *,
+    topic: str,
+    starts: Mapping[int, int],
+    ends: Mapping[int, int],
+    value_format: str,
+) -> str:
+    """Return the DDL of a table that reads a topic from and up to an offset of each partition, uncommitted records too."""
+    return f"""CREATE TEMPORARY TABLE {name} ({columns}) WITH (
+  'connector' = 'kafka',
+  'topic' = '{topic}',
+  'properties.bootstrap.servers' = '{kafka.bootstrap_servers}',
+  'properties.isolation.level' = 'read_uncommitted',
+  'scan.startup.mode' = 'specific-offsets',
+  'scan.startup.specific-offsets' = '{_offsets(starts)}',
+  'scan.bounded.mode' = 'specific-offsets',
+  'scan.bounded.specific-offsets' = '{_offsets(ends)}',
+  {value_format}
+)"""
+
+
+def _offsets(offsets: Mapping[int, int]) -> str:
+    return ";".join(f"partition:{partition},offset:{offset}" for partition, offset in sorted(offsets.items()))
 
 
 def sink(name: str, columns: str, kafka: Kafka, *, topic: str, key: str | None, exactly_once: bool) -> str:

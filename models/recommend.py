@@ -1,11 +1,12 @@
 """From announced users to lists: features, candidates, one scoring call for the batch, filters, the best.
 
+Rules that act for a user recall candidates, move scores and ask for an intervention (`rule_effects.py`).
 Order of filters: recently seen, then purchased. Both are by item id, as the store holds them.
 """
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from freshet.models import affinity
 from freshet.models.affinity import Affinities
 from freshet.models.artefact import Artefact
-from freshet.models.candidates import SOURCES, Candidates, candidates, padded
+from freshet.models.candidates import SOURCES, Candidates, candidates, padded, with_category
 from freshet.models.features import (
     RECENT,
     USER_SOURCES,
@@ -27,11 +28,14 @@ from freshet.models.features import (
 )
 from freshet.models.popularity import FEATURES as POPULARITY_FEATURES
 from freshet.models.popularity import Popularity, PopularityFeed
+from freshet.models.rule_effects import boosted, intervention, log_boosts, recalled
 from freshet.models.scorer import OnnxScorer
 from freshet.schemas.keys import Hot, TopN
+from freshet.udfs.active_rules import Active, ActiveRules
 from freshet.udfs.read_features import Feature, FeatureReader, Reading
 from freshet.udfs.redis_pipe import RedisPipe
-from freshet.udfs.top_n import ListedItem, ListWriter, TopList
+from freshet.udfs.top_n import Intervention, ListedItem, ListWriter, TopList
+from freshet.udfs.triggers import Trigger
 from freshet.udfs.versions import Version
 
 log = logging.getLogger(__name__)
@@ -41,7 +45,11 @@ Ints = NDArray[np.int64]
 
 CANDIDATES = 200
 POPULARITY_SWEEP_S = 5.0
-REASONS = {"co-visit": "often bought with your latest items", "popular": "popular right now"}
+REASONS = {
+    "co-visit": "often bought with your latest items",
+    "popular": "popular right now",
+    "category": "popular in a category that you look at now",
+}
 
 USER_VIEW = "user_activity"
 USER_FEATURES = tuple(source.feature for source in USER_SOURCES)
@@ -49,12 +57,13 @@ LISTS = ("user_items_last_20", "user_purchases_last_50", "user_categories_last_5
 
 
 class Update(NamedTuple):
-    """A user whose features have changed."""
+    """A user whose features have changed, or for whom a rule fired."""
 
     subject: str
     as_of: int
     sequence: int
     event_id: str
+    trigger: Trigger | None = None
 
 
 class Scorer(Protocol):
@@ -101,6 +110,7 @@ class Profile:
     recent_ids: tuple[str, ...]
     excluded: frozenset[str]
     categories: frozenset[str]
+    rules: Active
 
 
 class Recommender:
@@ -111,6 +121,7 @@ class Recommender:
         artefact: Artefact,
         scorer: Scorer,
         users: FeatureReader,
+        rules: ActiveRules,
         affinities: Affinities,
         popularity: Callable[[], Popularity],
         writer: ListWriter,
@@ -121,6 +132,7 @@ class Recommender:
         self._covisits = artefact.covisits
         self._scorer = scorer
         self._users = users
+        self._rules = rules
         self._affinities = affinities
         self._popularity = popularity
         self._writer = writer
@@ -147,6 +159,7 @@ class Recommender:
         newest = {update.subject: update for update in sorted(updates, key=lambda one: (one.as_of, one.sequence))}
         if not newest:
             return []
+        self._rules.write([(update.subject, update.trigger) for update in updates if update.trigger])
         profiles = self._profiles(list(newest.values()))
         lists = self._lists(profiles)
         keyed = [(TopN(one.placement, one.subject).encode(), one) for one in lists]
@@ -155,18 +168,28 @@ class Recommender:
         return lists
 
     def _profiles(self, updates: Sequence[Update]) -> list[Profile]:
-        readings = self._users.read([(update.subject,) for update in updates])
-        return [_profile(update, reading) for update, reading in zip(updates, readings, strict=True)]
+        subjects = [update.subject for update in updates]
+        readings, (acting,) = self._users.read_beside([(one,) for one in subjects], self._rules.reading(subjects))
+        rules = self._rules.found_in(acting, len(subjects), self._now_ms())
+        return [_profile(*parts) for parts in zip(updates, readings, rules, strict=True)]
 
     def _lists(self, profiles: Sequence[Profile]) -> list[TopList]:
         popularity = self._popularity()
         recents = np.stack([recent_items(self._known(profile.recent_ids)) for profile in profiles])
-        found = [candidates(recent, self._covisits, popularity.order, CANDIDATES) for recent in recents]
+        pairs = zip(profiles, recents, strict=True)
+        found = [self._candidates(profile, recent, popularity.order) for profile, recent in pairs]
         batch = padded(found, CANDIDATES)
         features = self._candidate_features(profiles, batch, popularity)
         users = user_features(np.array([profile.user for profile in profiles]))
         scores = self._scorer.score(recents, batch, users, features)
         return [self._list(*parts) for parts in zip(profiles, found, scores, strict=True)]
+
+    def _candidates(self, profile: Profile, recent: Ints, popular: Ints) -> Candidates:
+        found = candidates(recent, self._covisits, popular, CANDIDATES)
+        if categories := recalled(profile.rules, self._vocabulary.category_index_of):
+            members = popular[np.isin(self._vocabulary.item_category[popular], categories)]
+            return with_category(found, members, recent, CANDIDATES)
+        return found
 
     def _known(self, ids: Sequence[str]) -> list[int]:
         index_of = self._vocabulary.index_of
@@ -182,19 +205,35 @@ class Recommender:
 
     def _list(self, profile: Profile, found: Candidates, scores: Floats) -> TopList:
         places: list[ListedItem] = []
+        scores = scores[: len(found.indices)]
+        if boosts := log_boosts(profile.rules, self._vocabulary.category_index_of):
+            scores = boosted(scores, self._vocabulary.item_category[found.indices], boosts)
         # Python numbers once, in lists: a numpy number for each place costs several times more.
         indices, sources, values = found.indices.tolist(), found.sources.tolist(), scores.tolist()
-        for at in np.argsort(-scores[: len(indices)], kind="stable").tolist():
+        for at in np.argsort(-scores, kind="stable").tolist():
             item = self._vocabulary.item(indices[at])
             if item in profile.excluded:
                 continue
             source = SOURCES[sources[at]]
-            places.append(ListedItem(item, round(values[at], 5), source, REASONS[source]))
+            places.append(ListedItem(item, round(values[at], 5), source, self._reason(indices[at], source, boosts)))
             if len(places) == self._config.length:
                 break
-        return self._stamped(profile.update.subject, tuple(places), profile.version, profile.update.event_id)
+        asked, update = intervention(profile.rules), profile.update
+        return self._stamped(update.subject, tuple(places), profile.version, update.event_id, asked)
 
-    def _stamped(self, subject: str, items: tuple[ListedItem, ...], version: Version, event_id: str) -> TopList:
+    def _reason(self, index: int, source: str, boosts: Mapping[int, float]) -> str:
+        if boosts and boosts.get(int(self._vocabulary.item_category[index]), 0.0) > 0:
+            return f"you look at {self._vocabulary.category(index)} a lot"
+        return REASONS[source]
+
+    def _stamped(
+        self,
+        subject: str,
+        items: tuple[ListedItem, ...],
+        version: Version,
+        event_id: str,
+        asked: Intervention | None = None,
+    ) -> TopList:
         return TopList(
             placement=self._config.placement,
             subject=subject,
@@ -204,6 +243,7 @@ class Recommender:
             version=version,
             computed_at=self._now_ms(),
             event_id=event_id,
+            intervention=asked,
         )
 
     def _store_hot(self) -> None:
@@ -220,7 +260,7 @@ class Recommender:
         self._hot_generation = popularity.generation
 
 
-def _profile(update: Update, reading: Reading) -> Profile:
+def _profile(update: Update, reading: Reading, rules: Active) -> Profile:
     *numbers, recent, bought, categories = reading.values
     recent_ids = tuple(_texts(recent)[:RECENT])
     return Profile(
@@ -230,6 +270,7 @@ def _profile(update: Update, reading: Reading) -> Profile:
         recent_ids=recent_ids,
         excluded=frozenset(recent_ids).union(_texts(bought)),
         categories=frozenset(_texts(categories)),
+        rules=rules,
     )
 
 
@@ -265,6 +306,7 @@ def load_recommender(config: RecommenderConfig) -> Recommender:
         artefact=artefact,
         scorer=scorer,
         users=FeatureReader(pipe, config.project, USER_VIEW, ("subject",), (*USER_FEATURES, *LISTS)),
+        rules=ActiveRules(pipe),
         affinities=Affinities(
             FeatureReader(pipe, config.project, affinity.VIEW, affinity.KEYS, affinity.FEATURES),
             artefact.vocabulary.categories,

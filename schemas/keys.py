@@ -2,6 +2,7 @@
 
     topn:<placement>:{<subject>}     a user's list
     hot:<placement>[:<segment>]      the list for everyone, or for a segment
+    rules:{<subject>}                the rules that act for a user
 
 Braces keep all keys of a subject in one slot of a Redis cluster.
 """
@@ -89,3 +90,34 @@ class Hot:
         if not match:
             raise NotAKey(f"{key!r} is not hot:<placement>[:<segment>]")
         return cls(*match.groups())
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The key of the rules that act for one user.
+
+    >>> Rules("Zm9v").encode()
+    'rules:{Zm9v}'
+    """
+
+    subject: str
+
+    def encode(self) -> str:
+        """Return the key.
+
+        Raises:
+            NotAKey: the subject holds a character that the grammar does not allow.
+        """
+        return f"rules:{{{_checked(SUBJECT, self.subject, 'subject')}}}"
+
+    @classmethod
+    def decode(cls, key: str) -> "Rules":
+        """Read a key back.
+
+        Raises:
+            NotAKey: the text is not such a key.
+        """
+        match = re.fullmatch(rf"rules:\{{({SUBJECT.pattern})\}}", key)
+        if not match:
+            raise NotAKey(f"{key!r} is not rules:{{<subject>}}")
+        return cls(match[1])

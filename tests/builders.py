@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
+import pytest
 from hypothesis import strategies as st
 
 from freshet.udfs.aggregates.aggregate import Event
+from freshet.udfs.rules import Rule
 from freshet.udfs.views import View, views_from_feast
 
 Value = TypeVar("Value")
@@ -58,15 +60,32 @@ def a_purchase(*, user: str = "u1", item: str = "i1", paid: float = 9.5, at: int
 
 
 FEATURE_REPO = Path(__file__).parents[1] / "feature_repo"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+REPOS = pytest.mark.parametrize("repo", [FEATURE_REPO, EXAMPLES / "music"], ids=lambda repo: str(repo.name))
+"""Every folder of definitions that there is."""
+
+
+def the_shops_views() -> tuple[View, ...]:
+    """Return the views of `feature_repo/definitions.py`, as the engine sees them."""
+    return views_of(FEATURE_REPO)
 
 
 @cache
-def the_shops_views() -> tuple[View, ...]:
-    """Return the views of `feature_repo/definitions.py`, as the engine sees them."""
-    from freshet.commands.features import load_definitions
+def views_of(repo: Path) -> tuple[View, ...]:
+    """Return the views of a folder's `definitions.py`, as the engine sees them."""
+    from freshet.definitions import load_definitions
+
+    declared = load_definitions(repo / "definitions.py").values()
+    return tuple(views_from_feast(one for one in declared if type(one).__name__ == "StreamFeatureView"))
+
+
+@cache
+def the_shops_rules() -> tuple[Rule, ...]:
+    """Return the rules of `feature_repo/definitions.py`."""
+    from freshet.definitions import load_definitions
 
     declared = load_definitions(FEATURE_REPO / "definitions.py").values()
-    return tuple(views_from_feast(one for one in declared if type(one).__name__ == "StreamFeatureView"))
+    return tuple(one for one in declared if isinstance(one, Rule))
 
 
 SECOND = seconds(1)

@@ -79,14 +79,22 @@ class LocalFlink:
         for name, value in options.items():
             self.env.get_config().set(name, value)
 
-    def table(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
-        """Make a table of these rows; two files of them, which several subtasks read at once."""
+    def table(
+        self,
+        name: str,
+        columns: Mapping[str, str],
+        rows: Sequence[Sequence[Any]],
+        *,
+        files: int = 2,
+        computed: Sequence[str] = (),
+    ) -> None:
+        """Make a table of these rows, in files that several subtasks read at once, with columns that are computed of them."""
         folder = self._folder / name
         folder.mkdir()
-        for part in (0, 1):
-            lines = (json.dumps(dict(zip(columns, row, strict=True))) for row in rows[part::2])
+        for part in range(files):
+            lines = (json.dumps(dict(zip(columns, row, strict=True))) for row in rows[part::files])
             (folder / f"{part}.json").write_text("".join(f"{line}\n" for line in lines))
-        declared = ", ".join(f"`{column}` {kind}" for column, kind in columns.items())
+        declared = ", ".join([*(f"`{column}` {kind}" for column, kind in columns.items()), *computed])
         self.env.execute_sql(
             f"CREATE TEMPORARY TABLE {name} ({declared}) WITH "
             f"('connector' = 'filesystem', 'path' = '{folder.as_uri()}', 'format' = 'json')"

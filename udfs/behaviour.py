@@ -11,7 +11,7 @@ LATE = {
     "half_lives": "is added at the weight of its age",
     "latest": "takes its place by its time",
     "none": "takes its place by its time",
-    "gap": "joins, opens or links sessions up to 48 gaps late; a later one counts as late_values_dropped",
+    "gap": "joins, opens or links sessions up to 48 gaps late; a later one is told on interactions.rejected",
 }
 
 

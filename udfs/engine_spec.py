@@ -4,17 +4,20 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from freshet.errors import FreshetError
 from freshet.udfs.feast_layout import EntityKeys, field_name, timestamp_field, version_field
-from freshet.udfs.view_sql import CARRIED, brought, brought_columns
+from freshet.udfs.view_sql import CARRIED, brought, brought_columns, meaning
 from freshet.udfs.views import Aggregation, View
 
 DEFINITIONS = "freshet.definitions"
 """The job's parameter that holds the digest of what it computes, so that `freshet submit` can tell when that changes."""
+
+FEATURES = "freshet.features"
+"""The job's parameter that holds the ids of the features that it computes, joined by dots."""
 
 WATERMARK_DELAY_MS = 200  # a later event is merged all the same: waiting only saves the write that it repeats
 
@@ -26,6 +29,7 @@ class EngineConfig:
     redis_url: str
     project: str
     update_schema_id: int
+    rejected_schema_id: int
     state_ttl_ms: int
 
 
@@ -45,6 +49,7 @@ def engine_spec(views: Sequence[View], config: EngineConfig) -> str:
             "state_ttl_ms": config.state_ttl_ms,
             "watermark_delay_ms": WATERMARK_DELAY_MS,
             "update_schema_id": config.update_schema_id,
+            "rejected_schema_id": config.rejected_schema_id,
             "subject_view": subject_view(views),
             "views": [_view(view, config.project, columns, at) for view in views],
         }
@@ -78,14 +83,15 @@ def _view(view: View, project: str, columns: Sequence[str], at: dict[str, int]) 
         "key_tail": _base64(keys.tail),
         "version_field": _base64(version_field(view.name)),
         "timestamp_field": _base64(timestamp_field(view.name)),
-        "features": [_feature(view.name, one) | {"column": at[brought(one)]} for one in view.features],
+        "features": [_feature(view, one) | {"column": at[brought(one)]} for one in view.features],
     }
 
 
-def _feature(view: str, feature: Aggregation) -> dict[str, Any]:
+def _feature(view: View, feature: Aggregation) -> dict[str, Any]:
     return arithmetic(feature) | {
         "id": definition_id(view, feature),
-        "field": _base64(field_name(view, feature.name)),
+        "name": feature.name,
+        "field": _base64(field_name(view.name, feature.name)),
     }
 
 
@@ -101,9 +107,14 @@ def arithmetic(feature: Aggregation) -> dict[str, Any]:
     }
 
 
-def definition_id(view: str, feature: Aggregation) -> str:
+def definition_id(view: View, feature: Aggregation) -> str:
     """Return sixteen hex digits that stand for a feature's definition: another definition is another feature's state."""
-    return hashlib.sha256(repr((view, *astuple(feature))).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(meaning(view, feature)).encode()).hexdigest()[:16]
+
+
+def definition_ids(views: Sequence[View]) -> dict[str, str]:
+    """Return the ids of all features, by `<view>:<feature>`."""
+    return {f"{view.name}:{one.name}": definition_id(view, one) for view in views for one in view.features}
 
 
 def digest_of(views: Sequence[View]) -> str:

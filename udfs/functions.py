@@ -12,8 +12,9 @@ class Function:
     """What a function takes of an event, what it gives, and what has to be declared with it.
 
     `takes` is one of: event (that there is one), number (the column's), text (the column's), hit (1 or 0), either (a
-    number or a text, as the field's type says). `time` is one of: window (panes of slide_interval within time_window),
-    latest (a time_window if there is one), half_life, half_lives (slide_interval is the short one), gap, none.
+    number or a text, as the field's type says), vector (the column's, of `n` numbers). `time` is one of: window (panes of
+    slide_interval within time_window), latest (a time_window if there is one), half_life, half_lives (slide_interval is the
+    short one), gap, none.
     """
 
     gives: tuple[str, ...]
@@ -51,6 +52,13 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "ewma_mean": Function((FLOAT,), "number", "half_life", about="mean that the latest values weigh most in"),
         "ewma_rate": Function(
             (FLOAT,), "hit", "half_life", about="share of hits that the latest events weigh most in", empty="the prior"
+        ),
+        "ewma_vector": Function(
+            (FLOATS,),
+            "vector",
+            "half_life",
+            needs_n=True,
+            about="mean of vectors, number by number, that the latest weigh most in",
         ),
         "trend": Function(
             (FLOAT,), "event", "half_lives", about="rate of late over the usual rate: 1 is steady", empty="0.0"

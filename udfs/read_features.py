@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from freshet.udfs.feast_layout import EntityKeys, field_name, timestamp_field, version_field
-from freshet.udfs.redis_pipe import RedisPipe, Script
+from freshet.udfs.redis_pipe import Call, RedisPipe, Script
 
 KEYS_A_CALL = 500
 
@@ -139,23 +139,38 @@ class FeatureReader:
         Raises:
             redis.RedisError: the store did not answer.
         """
-        readings = [self._missing] * len(entities)
-        for at, reading in self.found([self.key_of(entity) for entity in entities]):
-            readings[at] = reading
-        return readings
+        return self.read_beside(entities)[0]
 
-    def found(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Reading]]:
-        """Yield (position, reading) for those of the store's keys that hold the view.
+    def read_beside(self, entities: Sequence[Sequence[str]], *others: Call) -> tuple[list[Reading], list[Any]]:
+        """Return a reading for each entity, and the answers of other calls that travel in the same round trip.
 
         Raises:
             redis.RedisError: the store did not answer.
         """
+        readings = [self._missing] * len(entities)
+        calls = self._calls([self.key_of(entity) for entity in entities])
+        answers = self._pipe.run_calls([*calls, *others])
+        for at, reading in self._found_in(answers[: len(calls)]):
+            readings[at] = reading
+        return readings, answers[len(calls) :]
+
+    def found(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Reading]]:
+        """Return (position, reading) for those of the store's keys that hold the view.
+
+        Raises:
+            redis.RedisError: the store did not answer.
+        """
+        return self._found_in(self._pipe.run_calls(self._calls(keys)))
+
+    def _calls(self, keys: Sequence[bytes]) -> list[Call]:
         starts = range(0, len(keys), KEYS_A_CALL)
-        answers = self._pipe.run_script(self.SCRIPT, [(keys[at : at + KEYS_A_CALL], self._fields) for at in starts])
+        return [Call(self.SCRIPT, keys[at : at + KEYS_A_CALL], self._fields) for at in starts]
+
+    def _found_in(self, answers: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Reading]]:
         width = len(self._fields) + 1
-        for start, answer in zip(starts, answers, strict=True):
+        for number, answer in enumerate(answers):
             for at in range(0, len(answer), width):
-                yield start + answer[at], _reading(answer[at + 1 : at + width])
+                yield number * KEYS_A_CALL + answer[at], _reading(answer[at + 1 : at + width])
 
 
 def _reading(row: Sequence[Any]) -> Reading:

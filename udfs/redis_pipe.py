@@ -6,7 +6,7 @@ the server does.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from redis.connection import ConnectionPool
@@ -20,6 +20,14 @@ class Script:
     def __init__(self, text: str) -> None:
         self.text = text
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Call(NamedTuple):
+    """A script with the keys and arguments of one run of it."""
+
+    script: Script
+    keys: Sequence[bytes]
+    arguments: Sequence[Any]
 
 
 class RedisPipe:
@@ -61,19 +69,23 @@ class RedisPipe:
         return answers
 
     def run_script(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Any]]]) -> list[Any]:
-        """Run a script once for each (keys, arguments) and return the answers in order.
+        """Run a script once for each (keys, arguments) and return the answers in order; see `run_calls`."""
+        return self.run_calls([Call(script, keys, arguments) for keys, arguments in calls])
 
-        A server that does not know the script is given it, and the batch runs again: scripts run through here must
+    def run_calls(self, calls: Sequence[Call]) -> list[Any]:
+        """Run scripts, in one round trip, and return the answers in order.
+
+        A server that does not know a script is given all of them, and the batch runs again: scripts run through here must
         change nothing when they are repeated.
 
         Raises:
             redis.RedisError: as for `run`.
         """
-        commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]
+        commands = [("EVALSHA", one.script.sha, len(one.keys), *one.keys, *one.arguments) for one in calls]
         try:
             return self.run(commands)
         except redis.exceptions.NoScriptError:
-            self.run([("SCRIPT", "LOAD", script.text)])
+            self.run([("SCRIPT", "LOAD", text) for text in {one.script.text: None for one in calls}])
             return self.run(commands)
 
     def close(self) -> None:

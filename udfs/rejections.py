@@ -14,6 +14,9 @@ BAD_VALUE = "bad-value"
 UNKNOWN_TYPE = "unknown-type"
 OVERSIZED_CONTEXT = "oversized-context"
 
+TOO_LATE = "too-late"
+"""Said by the features job, of an event that is clean but too old for some feature; `TooLate.java` writes it."""
+
 
 class Rejected(ValueError):
     """A record that cannot be used: `reason` is one of this module's codes, the text is for a person."""

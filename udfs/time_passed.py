@@ -19,8 +19,9 @@ def value_now(feature: Aggregation, value: Any, as_of: int, now: int) -> Any:
     """Return a feature's value at `now` from the value that was stored as of an earlier instant, both in ms.
 
     A decayed sum is decayed further and a time since grows, both exactly. A window or session is empty once all that it
-    held as of the stored instant must have left. A decayed mean stays as it is, since all its weights decay alike; so do,
-    as the nearest that can be told from the value alone, a decayed rate, a trend, and a window that has passed in part.
+    held as of the stored instant must have left. A decayed mean, of numbers or of vectors, stays as it is, since all its
+    weights decay alike; so do, as the nearest that can be told from the value alone, a decayed rate, a trend, and a window
+    that has passed in part.
 
     >>> an_hour = Aggregation("f", "ewma", "event_id", "Float64", window_ms=3_600_000)
     >>> value_now(an_hour, 8.0, as_of=0, now=7_200_000)

@@ -20,6 +20,15 @@ class ListedItem(NamedTuple):
     reason: str
 
 
+class Intervention(NamedTuple):
+    """What a rule asks the front end to do, until a time in milliseconds, and the item that the rule fired for."""
+
+    name: str
+    rule: str
+    item_id: str | None
+    until: int
+
+
 @dataclass(frozen=True, slots=True)
 class TopList:
     """A list. Times in milliseconds; `version` and `as_of` are those of the features behind it."""
@@ -33,6 +42,7 @@ class TopList:
     computed_at: int
     event_id: str
     arm: str = "control"
+    intervention: Intervention | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the list as a record of `recommendations`; the version stands first, where the store looks for it."""
@@ -47,6 +57,7 @@ class TopList:
             "as_of": self.version.as_of,
             "computed_at": self.computed_at,
             "event_id": self.event_id,
+            "intervention": self.intervention and self.intervention._asdict(),
         }
 
     def to_json(self) -> bytes:

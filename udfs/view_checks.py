@@ -7,7 +7,7 @@ from itertools import combinations
 from freshet.errors import FreshetError
 from freshet.udfs.feast_layout import field_name
 from freshet.udfs.functions import FUNCTIONS
-from freshet.udfs.view_sql import CARRIED, EVENT_COLUMNS
+from freshet.udfs.view_sql import CARRIED, EVENT_COLUMNS, ITEM_VECTOR, meaning
 from freshet.udfs.views import Aggregation, View
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -76,6 +76,8 @@ def _problems_of_feature(feature: Aggregation, columns: Sequence[str]) -> Iterat
         yield f"events have no column {feature.column!r}; choose one of {', '.join(c for c in columns if c != 'context')}"
     elif function.takes == "number" and EVENT_COLUMNS.get(feature.column, "DOUBLE") != "DOUBLE":
         yield f"{feature.function} needs numbers; take the column 'value', or derive one"
+    elif function.takes == "vector" and feature.column in EVENT_COLUMNS:
+        yield f"{feature.function} needs vectors; derive a column of them, such as {ITEM_VECTOR}(item_id)"
     if feature.value_type not in function.gives:
         yield f"{feature.function} gives {' or '.join(function.gives)}, and its field is {feature.value_type}"
     yield from _problems_of_time(feature)
@@ -145,8 +147,9 @@ def changes(live: Sequence[View], declared: Sequence[View]) -> Iterator[str]:
             features = {feature.name: feature for feature in old.features}
             for feature in view.features:
                 before = features.get(feature.name)
-                if before and before != feature:
-                    yield f"View {view.name}: feature {feature.name}: {_difference(before, feature)}"
+                if before and meaning(old, before) != meaning(view, feature):
+                    told = _difference(before, feature) or "a column that it is derived from is another one"
+                    yield f"View {view.name}: feature {feature.name}: {told}"
 
 
 def _difference(before: Aggregation, after: Aggregation) -> str:

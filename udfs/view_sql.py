@@ -4,14 +4,17 @@ The SQL half of the features job decides what counts and with which value; the e
 the aggregates of each key. Features that ask the same of an event share a column.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from types import MappingProxyType
 
 from freshet.errors import FreshetError
 from freshet.udfs.functions import FLOAT, FUNCTIONS
 from freshet.udfs.views import Aggregation, View
 
-# What the job reads of each event, with Flink's types. `source_offset` orders the events of one instant.
+# What the job reads of each event, with Flink's types. `source_offset` orders the events of one instant; with the partition it
+# also tells where on `interactions` the original bytes are.
 EVENT_COLUMNS: Mapping[str, str] = MappingProxyType(
     {
         "event_id": "STRING",
@@ -26,13 +29,36 @@ EVENT_COLUMNS: Mapping[str, str] = MappingProxyType(
         "category": "STRING",
         "product_type": "STRING",
         "brand": "STRING",
+        "source_partition": "INT",
         "source_offset": "BIGINT",
         "context": "MAP<STRING, STRING>",
     }
 )
 
 # What the engine is given of each event whatever the views, in this order.
-CARRIED = ("event_id", "subject", "event_type", "event_time", "source_offset", "item_id", "category")
+CARRIED = (
+    "event_id",
+    "subject",
+    "event_type",
+    "event_time",
+    "source_offset",
+    "item_id",
+    "category",
+    "source_partition",
+)
+
+ITEM_VECTOR = "ITEM_VECTOR"
+"""The function that gives the vector of an item: `ItemVector.java` in Flink, `freshet/archive/dialect.py` in DuckDB."""
+
+
+def needs_item_vectors(view: View) -> bool:
+    """Tell whether the SQL of a view asks for the vectors of items.
+
+    >>> needs_item_vectors(View("v", ("subject",), (), 0, derived=(("taste", "item_vector(item_id)"),)))
+    True
+    """
+    said = [text for _, text in view.derived] + [text for one in view.features for text in (one.where, one.hit)]
+    return any(re.search(rf"\b{ITEM_VECTOR}\s*\(", text, re.IGNORECASE) for text in said)
 
 
 def counted(feature: Aggregation) -> str:
@@ -58,7 +84,8 @@ def _value(feature: Aggregation) -> str:
         takes = "number" if feature.value_type == FLOAT else "text"
     if feature.function == "ewma" and EVENT_COLUMNS.get(column, "DOUBLE") == "DOUBLE":
         takes = "number"  # of a number the sum decays, of anything else the count
-    return {"number": f"CAST(`{column}` AS DOUBLE)", "text": f"CAST(`{column}` AS STRING)"}.get(takes, "1e0")
+    values = {"number": f"CAST(`{column}` AS DOUBLE)", "text": f"CAST(`{column}` AS STRING)", "vector": f"`{column}`"}
+    return values.get(takes, "1e0")
 
 
 def brought_columns(views: Sequence[View]) -> dict[str, str]:
@@ -95,12 +122,24 @@ def derived_from(views: Sequence[View], source: str) -> str:
     return f"(SELECT *, {', '.join(f'{text} AS `{name}`' for name, text in columns.items())} FROM {source})"
 
 
-def unique_events(source: str) -> str:
-    """Return the query that lets each event id through once, whichever copy comes first."""
-    kept = ", ".join(quoted(EVENT_COLUMNS))
+def unique_events(source: str, *more: str) -> str:
+    """Return the query that lets each event id through once, whichever copy comes first; with `more` columns beside theirs."""
+    kept = ", ".join(quoted((*EVENT_COLUMNS, *more)))
     return f"""SELECT {kept}
 FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY pt) AS copy FROM {source})
 WHERE copy = 1"""
+
+
+def meaning(view: View, feature: Aggregation) -> tuple[object, ...]:
+    """Return all that decides a feature's values: its view and key, its declaration, and the derived columns that it names.
+
+    >>> view = View("v", ("subject",), (), 0, derived=(("spent", "`value` * 2"), ("hour", "event_time / 3600000")))
+    >>> meaning(view, Aggregation("f", "sum", "spent", "Float64", window_ms=60_000, slide_ms=60_000))[-1]
+    (('spent', '`value` * 2'),)
+    """
+    said = f"{brought(feature)} {' '.join(view.keys)}"
+    named = tuple((name, text) for name, text in view.derived if re.search(rf"\b{name}\b", said))
+    return view.name, view.keys, astuple(feature), named
 
 
 def view_query(view: View) -> str:

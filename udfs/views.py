@@ -70,8 +70,13 @@ def view_from_feast(declared: Any) -> View:
         keys=tuple(declared.join_keys),
         features=tuple(_feature(declared.name, one, types, declared.tags) for one in declared.aggregations),
         ttl_seconds=int(declared.ttl.total_seconds()) if declared.ttl else 0,
-        derived=tuple((tag[len(DERIVE) :], text) for tag, text in declared.tags.items() if tag.startswith(DERIVE)),
+        derived=tuple(_derived(declared.tags)),
     )
+
+
+def _derived(tags: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the derived columns by name: a registry gives tags back in any order, and a view must stay what it was."""
+    return sorted((tag[len(DERIVE) :], text) for tag, text in tags.items() if tag.startswith(DERIVE))
 
 
 def _feature(view: str, one: Any, types: Mapping[str, str], tags: Mapping[str, str]) -> Aggregation:

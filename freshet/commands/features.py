@@ -1,12 +1,8 @@
 """`freshet features`: register what is declared, show what Flink makes of it, read what it has computed."""
 
 import contextlib
-import io
-import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from importlib.util import module_from_spec, spec_from_file_location
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +11,9 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from freshet.console import JsonFlag, err, print_json, say
+from freshet.definitions import apply_definitions
 from freshet.errors import FreshetError
+from freshet.lookup import NO_STORE, live_features, read_features
 from freshet.settings import Settings, load_settings
 from freshet.udfs.views import View
 
@@ -28,7 +26,6 @@ app = typer.Typer(help="Features: declared in Feast, computed by Flink.", no_arg
 
 Repo = Annotated[Path, typer.Option("--repo", help="Folder that holds definitions.py.")]
 REPO = Path("feature_repo")
-NO_STORE = "The online store does not answer; start one with `freshet up` or set FRESHET_REDIS__URL."
 NAMED = 8  # as many new features are named, more are counted
 Replace = Annotated[
     bool,
@@ -45,9 +42,11 @@ def apply(repo: Repo = REPO, replace: Replace = False, as_json: JsonFlag = False
     settings = load_settings()
     applied = apply_definitions(settings, repo, replace=replace)
     if as_json:
-        print_json({"views": applied.views, "new": applied.new})
+        print_json({"views": applied.views, "new": applied.new, "rules": applied.rules})
         return
     say(f"Registered: {', '.join(applied.views)}.")
+    if applied.rules:
+        say(f"Rules: {', '.join(applied.rules)}.")
     if applied.new:
         say(f"New: {', '.join(applied.new) if len(applied.new) <= NAMED else f'{len(applied.new)} features'}.")
         say("To compute them from now on: [bold]freshet submit features[/bold]")
@@ -55,26 +54,45 @@ def apply(repo: Repo = REPO, replace: Replace = False, as_json: JsonFlag = False
 
 @app.command()
 def plan(
-    view: Annotated[str | None, typer.Argument(help="One view; all if not given.")] = None, as_json: JsonFlag = False
+    name: Annotated[str | None, typer.Argument(help="One view or rule; all if not given.")] = None,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Print what the registered views become: the Flink SQL, and how each feature behaves."""
+    """Print what the registered views and rules become: the Flink SQL, and how each feature behaves."""
     from freshet.jobs.feature_registry import registered_views
+    from freshet.jobs.rule_registry import registered_rules
+    from freshet.udfs.rule_sql import rule_query
+
+    settings = load_settings()
+    views, rules = registered_views(settings), registered_rules(settings)
+    known = [*(view.name for view in views), *(rule.name for rule in rules)]
+    if name and name not in known:
+        raise FreshetError(f"There is no view or rule {name!r}; there are {', '.join(known)}.")
+    views = [one for one in views if name in (None, one.name)]
+    sql_of_rules = {one.name: rule_query(one) for one in rules if name in (None, one.name)}
+    if as_json:
+        print_json(plans_of(views) | {rule: {"sql": sql} for rule, sql in sql_of_rules.items()})
+        return
+    tell_plans(views)
+    for rule, sql in sql_of_rules.items():
+        say(f"-- rule {rule}\n{sql};\n")
+
+
+def plans_of(views: Sequence[View]) -> dict[str, Any]:
+    """Return for each view its SQL, and how its features behave."""
     from freshet.udfs.behaviour import behaviour
     from freshet.udfs.view_sql import view_query
 
-    views = registered_views(load_settings())
-    if view and view not in [one.name for one in views]:
-        raise FreshetError(f"There is no view {view!r}; there are {', '.join(one.name for one in views)}.")
-    wanted = [one for one in views if view in (None, one.name)]
-    if as_json:
-        print_json(
-            {
-                one.name: {"sql": view_query(one), "features": {f.name: behaviour(f) for f in one.features}}
-                for one in wanted
-            }
-        )
-        return
-    for one in wanted:
+    return {
+        one.name: {"sql": view_query(one), "features": {f.name: behaviour(f) for f in one.features}} for one in views
+    }
+
+
+def tell_plans(views: Sequence[View]) -> None:
+    """Print the same for people."""
+    from freshet.udfs.behaviour import behaviour
+    from freshet.udfs.view_sql import view_query
+
+    for one in views:
         say(f"-- {one.name}, by {' and '.join(one.keys)}\n{view_query(one)};\n")
         for feature in one.features:
             say(feature.name)
@@ -85,26 +103,24 @@ def plan(
 
 @app.command()
 def get(
-    entity: Annotated[str, typer.Argument(help="user, item, category, or user_category.")],
+    entity: Annotated[str, typer.Argument(help="user, item, user_category ...: what the registered views are of.")],
     key: Annotated[str, typer.Argument(help="Its id; for user_category the user's and the category, with a comma.")],
+    now: Annotated[
+        bool, typer.Option("--now", help="Let time pass up to now: decay goes on, a window that is over is empty.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Read an entity's features from the online store, as any Feast client would."""
+    """Read an entity's features from the online store, as any Feast client would: as of its latest event.
+
+    What time has done to them since is told by [bold]--now[/bold].
+    """
     settings = load_settings()
-    values = read_features(settings, entity, key)
+    values = live_features(settings, entity, key) if now else read_features(settings, entity, key)
     if as_json:
         print_json(values)
         return
     for name, value in values.items():
         say(f"{name:38} {value}")
-
-
-@dataclass(frozen=True)
-class Applied:
-    """The names of the stream feature views that are registered, and of the features that were not before."""
-
-    views: list[str]
-    new: list[str]
 
 
 @app.command()
@@ -126,12 +142,39 @@ def history(
     settings = load_settings()
     asked = with_subjects(settings, read_rows(rows))
     with counting("entities", quiet=as_json) as progress:
-        found = training_set(connect(settings.archive.path), registered_views(settings), asked, progress)
+        archive = connect(settings.archive.path, settings.features.item_vectors)
+        found = training_set(archive, registered_views(settings), asked, progress)
     write_rows(found, out)
     if as_json:
         print_json({"rows": len(found), "columns": list(found.columns), "path": str(out)})
         return
     say(f"{len(found):,} rows of {len(found.columns)} columns in {out}.")
+
+
+@app.command()
+def backfill(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Views, or features as <view>:<feature>; if not given, those that do not run yet."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fill new features with what the archive knows, and let the features job go on from there.
+
+    The job stops with a savepoint, which gains the archived events, and goes on from it: none is missing, none counts twice.
+    Meanwhile features stand still; readers find the last values. A feature that is named is computed anew from the archive.
+    """
+    from freshet.backfill import backfill as fill
+    from freshet.commands.schemas import quieten_the_kafka_client
+
+    quieten_the_kafka_client()
+    filled = fill(load_settings(), names or [], lambda text: say(text, quiet=as_json))
+    if as_json:
+        print_json({"features": filled.features, "id": filled.job.id, "savepoint": filled.savepoint})
+        return
+    named = ", ".join(filled.features) if len(filled.features) <= NAMED else f"{len(filled.features)} features"
+    say(f"Filled: {named}.")
+    say(f"features goes on as {filled.job.id}, from {filled.savepoint}.")
 
 
 @app.command()
@@ -151,7 +194,8 @@ def check(
 
     settings = load_settings()
     pipe = RedisPipe(settings.redis.url.get_secret_value())
-    checker = Checker(connect(settings.archive.path), pipe, settings.redis.project, sample)
+    archive = connect(settings.archive.path, settings.features.item_vectors)
+    checker = Checker(archive, pipe, settings.redis.project, sample)
     try:
         findings = [checker.check(view) for view in registered_views(settings)]
     except redis.RedisError:
@@ -216,100 +260,3 @@ def counting(what: str, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     with Progress(TextColumn("{task.completed:,} " + what), TimeElapsedColumn(), console=err, disable=quiet) as bar:
         task = bar.add_task(what, total=None)
         yield lambda count: bar.update(task, completed=count)
-
-
-def apply_definitions(settings: Settings, repo: Path, *, replace: bool = False) -> Applied:
-    """Register `definitions.py` of a folder and return what it holds.
-
-    Raises:
-        FreshetError: the folder has none, a view cannot be computed, or, unless they may `replace`, a registered feature
-            would become another one.
-    """
-    from feast import Entity, StreamFeatureView
-
-    from freshet.jobs.feature_registry import feature_store, registered_views, registry_file
-    from freshet.udfs.view_checks import additions, check
-    from freshet.udfs.views import views_from_feast
-
-    declared = list(load_definitions(repo / "definitions.py").values())
-    stream_views = [one for one in declared if isinstance(one, StreamFeatureView)]
-    views = views_from_feast(stream_views)
-    check(views)
-    live = registered_views(settings) if registry_file(settings).exists() else []
-    if not replace:
-        refuse_changes(live, views)
-    registry_file(settings).parent.mkdir(parents=True, exist_ok=True)
-    entities = [one for one in declared if isinstance(one, Entity)]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        feature_store(settings).apply([*entities, *stream_views])
-    return Applied(sorted(view.name for view in stream_views), additions(live, views))
-
-
-def refuse_changes(live: Sequence[View], views: Sequence[View]) -> None:
-    """Make sure that what is registered keeps its meaning.
-
-    Raises:
-        FreshetError: a view has another key, or a feature another definition; its state could not follow.
-    """
-    from freshet.udfs.view_checks import changes
-
-    for change in changes(live, views):
-        raise FreshetError(f"{change}. Give it a new name, or let it begin anew with --replace.")
-
-
-def load_definitions(path: Path) -> dict[str, Any]:
-    """Run a definitions file and return its names."""
-    spec = spec_from_file_location("definitions", path) if path.exists() else None
-    if spec is None or spec.loader is None:
-        raise FreshetError(f"There is no {path}; name its folder with --repo.")
-    module = module_from_spec(spec)
-    sys.modules["definitions"] = module
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        spec.loader.exec_module(module)
-    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
-
-
-ENTITY_KEYS = {
-    "user": ("subject",),
-    "item": ("item_id",),
-    "category": ("category",),
-    "user_category": ("subject", "category"),
-}
-
-
-def read_features(settings: Settings, entity: str, key: str) -> dict[str, Any]:
-    """Return the features of an entity, through Feast's own reader.
-
-    Raises:
-        FreshetError: no such kind of entity, or a key with too few parts.
-    """
-    from freshet.jobs.feature_registry import feature_store, registered_views
-
-    row = entity_row(settings, entity, key)
-    views = [view for view in registered_views(settings) if sorted(view.keys) == sorted(row)]
-    names = [f"{view.name}:{feature.name}" for view in views for feature in view.features]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            answer = feature_store(settings).get_online_features(features=names, entity_rows=[row]).to_dict()
-        except redis.RedisError:
-            raise FreshetError(NO_STORE) from None
-    return {name: values[0] for name, values in answer.items()}
-
-
-def entity_row(settings: Settings, entity: str, key: str) -> dict[str, str]:
-    """Return Feast's entity row; a user id becomes its subject."""
-    from freshet.udfs.pseudonym import load_key, subject_of
-
-    if entity not in ENTITY_KEYS:
-        raise FreshetError(f"There is no entity {entity!r}; choose one of {', '.join(ENTITY_KEYS)}.")
-    names = ENTITY_KEYS[entity]
-    parts = key.split(",", len(names) - 1)
-    if len(parts) != len(names):
-        raise FreshetError(f"{entity} needs {' and '.join(names)}, joined by a comma.")
-    row = dict(zip(names, parts, strict=True))
-    if "subject" in row:
-        row["subject"] = subject_of(row["subject"], load_key(settings.privacy.pseudonym_key_file))
-    return row

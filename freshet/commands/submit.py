@@ -22,8 +22,9 @@ Upgrade = Annotated[
 def submit(job: JobName, from_savepoint: Savepoint = None, upgrade: Upgrade = False, as_json: JsonFlag = False) -> None:
     """Send a job to the Flink cluster. One that runs already is left alone.
 
-    Only the features job goes by itself: when other features are registered than it computes, it stops with a savepoint
-    and starts again from there. What it knew of the others it still knows; a new feature counts from now on.
+    Only two jobs go by themselves, when what is registered is no longer what they compute. The features job stops with a
+    savepoint and starts again from there: what it knew of the others it still knows, a new feature counts from now on.
+    The rules job begins anew: a pattern that was half complete is forgotten.
 
     The same by hand, in the cluster's environment: [bold]flink run --python jobs/ingest.py[/bold]
     """
@@ -31,18 +32,22 @@ def submit(job: JobName, from_savepoint: Savepoint = None, upgrade: Upgrade = Fa
     cluster = Cluster(settings)
     running = cluster.live(job) if job in JOBS else None
     savepoint = None
-    if running and (upgrade or is_outdated(cluster, running, settings)):
+    outdated = running is not None and is_outdated(cluster, job, running, settings)
+    anew = outdated and job == "rules" and not upgrade
+    if running and anew:
+        sent = cluster.begin_anew(job, running)
+    elif running and (upgrade or outdated):
         say(f"{job} stops with a savepoint ..." if not as_json else "")
         sent, savepoint = cluster.upgrade(job, running)
     else:
         sent = cluster.submit(job, savepoint=from_savepoint)
     if as_json:
         print_json(
-            {"job": job, "id": sent.id, "submitted": running is None or savepoint is not None}
+            {"job": job, "id": sent.id, "submitted": running is None or anew or savepoint is not None}
             | ({"savepoint": savepoint} if savepoint else {})
         )
         return
-    say(outcome(job, sent, running, savepoint))
+    say(outcome(job, sent, None if anew else running, savepoint))
     say(f"Watch it at {cluster.url}/#/job/running/{sent.id}/overview")
 
 
@@ -53,12 +58,16 @@ def outcome(job: str, sent: Job, running: Job | None, savepoint: str | None) -> 
     return f"{job} runs already as {sent.id}." if running else f"{job} was accepted as {sent.id}."
 
 
-def is_outdated(cluster: Cluster, running: Job, settings: Settings) -> bool:
-    """Tell whether a running features job computes other features than the registry holds now."""
+def is_outdated(cluster: Cluster, job: str, running: Job, settings: Settings) -> bool:
+    """Tell whether a running job computes other features, or follows other rules, than are registered now."""
     from freshet.jobs.feature_registry import registered_views
-    from freshet.udfs.engine_spec import DEFINITIONS, digest_of
+    from freshet.jobs.rule_registry import registered_rules
+    from freshet.udfs import engine_spec, rules
 
-    computed = cluster.parameter(running, DEFINITIONS)
+    parameter = {"features": engine_spec.DEFINITIONS, "rules": rules.RULES}.get(job)
+    computed = cluster.parameter(running, parameter) if parameter else None
     if computed is None:
         return False
-    return computed != digest_of(registered_views(settings))
+    if job == "features":
+        return computed != engine_spec.digest_of(registered_views(settings))
+    return computed != rules.digest_of(registered_rules(settings))

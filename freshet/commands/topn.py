@@ -28,5 +28,7 @@ def topn(
         table.add_row(str(place), item["item_id"], f"{item['score']:.3f}", item["source"], item["reason"])
     out.print(table)
     value = answer.value
+    if asked := value.get("intervention"):
+        out.print(f"intervention {asked['name']}, by the rule {asked['rule']}")
     as_of = datetime.fromtimestamp(value["as_of"] / 1000, timezone.utc).isoformat(timespec="milliseconds")
     out.print(f"model {value['model_version']}, tier {value['tier']}, version {value['version']}, as of {as_of}")

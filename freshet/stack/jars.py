@@ -46,6 +46,8 @@ ROOTS = (
     Root("registry", "io.apicurio:apicurio-registry-app:tar.gz:all:3.3.3"),
     Root("flink", "org.apache.flink:flink-sql-connector-kafka:jar:5.0.0-2.2"),
     Root("flink", "org.apache.flink:flink-sql-avro-confluent-registry:jar:2.3.0"),
+    # `freshet features backfill` makes a savepoint of another one.
+    Root("flink", "org.apache.flink:flink-state-processor-api:jar:2.3.0"),
     # The features job writes to Redis from the JVM, without a thread a call.
     Root("flink", "io.lettuce:lettuce-core:jar:6.8.1.RELEASE", transitive=True),
     Root("compiler", "org.eclipse.jdt:ecj:jar:3.43.0"),

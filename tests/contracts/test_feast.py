@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from builders import FEATURE_REPO, NOON, the_shops_views
+from builders import FEATURE_REPO, NOON, REPOS, hours, the_shops_views
 from contracts.writer import Values, ViewWriter
 from freshet.commands import features
+from freshet.definitions import apply_definitions, load_definitions
 from freshet.errors import FreshetError
 from freshet.jobs.feature_registry import (
     KEY_TTL_SECONDS,
@@ -29,8 +30,10 @@ from freshet.jobs.feature_registry import (
 )
 from freshet.settings import Settings
 from freshet.udfs.feast_layout import ENCODERS, NULL, EntityKeys, field_name, timestamp, timestamp_field, version_field
+from freshet.udfs.live_features import LiveReader
 from freshet.udfs.read_features import FeatureReader
 from freshet.udfs.redis_pipe import RedisPipe
+from freshet.udfs.time_passed import value_now
 from freshet.udfs.versions import Version
 from freshet.udfs.views import View
 
@@ -171,7 +174,7 @@ def test_feast_reads_what_we_write(feast: "FeatureStore", pipe: RedisPipe, view:
 def test_a_feature_service_of_a_view_reads_all_of_it(feast: "FeatureStore", pipe: RedisPipe) -> None:
     from feast import FeatureService
 
-    declared = features.load_definitions(FEATURE_REPO / "definitions.py")["user_category_affinity"]
+    declared = load_definitions(FEATURE_REPO / "definitions.py")["user_category_affinity"]
     feast.apply([FeatureService(name="home_ranker_v1", features=[declared])])
     row = a_row("user_category_affinity", 50)
     ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
@@ -216,8 +219,9 @@ def test_our_own_reader_reads_what_feasts_reads(feast: "FeatureStore", pipe: Red
 # ---- Feast's own commands -------------------------------------------------------------------------------------------
 
 
+@REPOS
 def test_feast_apply_of_the_same_folder_changes_nothing(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path
 ) -> None:
     """What `feast plan` finds; the order of a view's fields is left out, since Feast itself shuffles it."""
     from feast import Project
@@ -225,8 +229,8 @@ def test_feast_apply_of_the_same_folder_changes_nothing(
     from feast.repo_operations import parse_repo
 
     own_registry = settings.local.model_copy(update={"home": tmp_path / "home"})
-    feast = feature_store_of(settings.model_copy(update={"local": own_registry}))
-    shutil.copy(FEATURE_REPO / "definitions.py", tmp_path)
+    feast = feature_store_of(settings.model_copy(update={"local": own_registry}), repo)
+    shutil.copy(repo / "definitions.py", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     contents = parse_repo(tmp_path)
@@ -244,8 +248,8 @@ def test_feast_apply_of_the_same_folder_changes_nothing(
     assert "No changes to infrastructure" in told.to_string()
 
 
-def feature_store_of(settings: Settings) -> "FeatureStore":
-    features.apply_definitions(settings, FEATURE_REPO)
+def feature_store_of(settings: Settings, repo: Path) -> "FeatureStore":
+    apply_definitions(settings, repo)
     return feature_store(settings)
 
 
@@ -336,7 +340,7 @@ def test_no_two_fields_of_the_shop_share_their_four_bytes() -> None:
 
 
 def test_the_registry_gives_back_what_was_declared(feast: "FeatureStore", settings: Settings) -> None:
-    definitions = features.load_definitions(FEATURE_REPO / "definitions.py").values()
+    definitions = load_definitions(FEATURE_REPO / "definitions.py").values()
     declared = {one.name: one for one in definitions if type(one).__name__ == "StreamFeatureView"}
     registered = {one.name: one for one in feast.list_stream_feature_views()}
     assert registered.keys() == declared.keys()
@@ -356,7 +360,8 @@ def test_applying_again_changes_nothing(feast: "FeatureStore", settings: Setting
     assert registered_views(settings) == before
 
 
-def test_feasts_own_settings_file_says_what_our_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+@REPOS
+def test_feasts_own_settings_file_says_what_our_settings_say(monkeypatch: pytest.MonkeyPatch, repo: Path) -> None:
     """Who starts from `feature_store.yaml` gets the same store and registry as who starts from our defaults."""
     from feast.repo_config import load_repo_config
 
@@ -364,8 +369,8 @@ def test_feasts_own_settings_file_says_what_our_settings_say(monkeypatch: pytest
     for name in ("FRESHET_LOCAL__HOME", "FRESHET_LOCAL__PORT_BASE"):
         monkeypatch.delenv(name, raising=False)
     ours = repo_config(Settings(_env_file=None))
-    theirs = load_repo_config(FEATURE_REPO, FEATURE_REPO / "feature_store.yaml")
-    assert (FEATURE_REPO / theirs.registry.path).resolve() == registry_file(Settings(_env_file=None))
+    theirs = load_repo_config(repo, repo / "feature_store.yaml")
+    assert (repo / theirs.registry.path).resolve() == registry_file(Settings(_env_file=None))
     for part in ("project", "provider", "online_store", "offline_store", "entity_key_serialization_version"):
         assert getattr(theirs, part) == getattr(ours, part), part
 
@@ -388,3 +393,31 @@ def test_a_redis_address_in_feasts_form(url: str, text: str) -> None:
 def test_a_password_that_feast_cannot_be_told_is_refused() -> None:
     with pytest.raises(FreshetError, match="comma"):
         connection_string("redis://:a,b@store:1")
+
+
+# ---- Reading with the time that has passed --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("later", [0, 1, hours(1), hours(30), hours(24 * 60)])
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_live_reader_says_what_feast_says_and_lets_time_pass(
+    feast: "FeatureStore", pipe: RedisPipe, view: str, later: int
+) -> None:
+    row = a_row(view, 0)
+    ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
+    [reading] = LiveReader(pipe, "freshet", row.view).read([row.key], NOON + later)
+    names = [feature.name for feature in row.view.features]
+    answer = feast.get_online_features(
+        features=[f"{view}:{name}" for name in names],
+        entity_rows=[dict(zip(row.view.keys, row.key, strict=True))],
+    ).to_dict()
+    stored = [answer[name][0] for name in names]
+    right = [value_now(one, value, NOON, NOON + later) for one, value in zip(row.view.features, stored, strict=True)]
+    assert (reading.as_of, list(reading.values)) == (NOON + later, right)
+    assert (right == stored) == (later == 0)
+
+
+def test_the_live_reader_leaves_an_entity_that_nobody_wrote_alone(pipe: RedisPipe) -> None:
+    [reading] = LiveReader(pipe, "freshet", VIEWS["user_activity"]).read([("nobody",)], NOON)
+    assert reading.as_of is None
+    assert set(reading.values) == {None}

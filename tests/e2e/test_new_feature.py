@@ -9,7 +9,7 @@ import pytest
 
 from builders import FEATURE_REPO, a_click, an_interaction
 from e2e.running import is_running, until
-from freshet.commands.features import read_features
+from freshet.lookup import read_features
 from freshet.replay.produce import produce
 from freshet.schemas.topics import INTERACTIONS
 from freshet.settings import Settings

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from conftest import Freshet, free_port_base
 from freshet.submit import Cluster
+from local_stack import Freshet, free_port_base
 
 if TYPE_CHECKING:
     from freshet.stack.stack import Stack

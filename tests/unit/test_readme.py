@@ -18,7 +18,9 @@ from freshet.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FOLDERS = ("docs", "examples")
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+DOCUMENTS += [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- /settings -->)", re.DOTALL)
 
@@ -101,7 +103,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
 def test_every_file_that_is_named_exists(path: Path) -> None:
-    roots = "benchmarks|docs|feature_repo|flink-conf|freshet|jobs|models|requirements|schemas|tests|udfs"
+    roots = "benchmarks|docs|examples|feature_repo|flink-conf|freshet|jobs|models|requirements|schemas|tests|udfs"
     named = re.findall(rf"`((?:{roots})/[\w./-]+)`", path.read_text("utf-8"))
     assert [name for name in named if not (ROOT / name).exists()] == []
 

@@ -115,7 +115,7 @@ class EwmaMean(Decaying[float]):
 class EwmaVector(Decaying[tuple[float, ...]]):
     """The mean of vectors of length `n` by what is left of each, element by element; None when nothing is left.
 
-    A vector of another length adds nothing.
+    A vector of another length, or one with a number missing, adds nothing.
 
     >>> taste = EwmaVector(half_life_ms=1_000, n=2)
     >>> state = state_after(taste, [Event(0, (4.0, 0.0)), Event(1_000, (1.0, 3.0)), Event(1_000, (1.0,))])
@@ -127,7 +127,7 @@ class EwmaVector(Decaying[tuple[float, ...]]):
 
     def add(self, state: Decayed, event: Event[tuple[float, ...]]) -> Decayed:
         """Return the sums with one event more."""
-        fits = event.value is not None and len(event.value) == self.n
+        fits = event.value is not None and len(event.value) == self.n and None not in event.value
         return super().add(state, event) if fits else state
 
     def _summands(self, value: tuple[float, ...]) -> tuple[float, ...]:

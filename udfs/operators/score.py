@@ -14,6 +14,7 @@ from freshet.schemas.avro import Decoder, Encoder
 from freshet.schemas.registry import Registry
 from freshet.schemas.topics import FEATURE_UPDATES, RECOMMENDATIONS
 from freshet.udfs.top_n import TopList
+from freshet.udfs.triggers import Trigger, trigger_of
 
 
 class Lists(Protocol):
@@ -32,7 +33,7 @@ class Lists(Protocol):
 
 
 MakeLists = Callable[[], Lists]
-MakeUpdate = Callable[[str, int, int, str], Any]
+MakeUpdate = Callable[[str, int, int, str, Trigger | None], Any]
 
 
 class ScoreUpdates(ScalarFunction):  # type: ignore[misc]
@@ -65,7 +66,10 @@ class ScoreUpdates(ScalarFunction):  # type: ignore[misc]
     def eval(self, payloads: "pd.Series[Any]") -> "pd.Series[Any]":
         """Score one batch."""
         records = [self._decode(payload) for payload in payloads]
-        updates = [self._make_update(r["subject"], r["as_of"], r["version"], r["event_id"]) for r in records]
+        updates = [
+            self._make_update(one["subject"], one["as_of"], one["version"], one["event_id"], trigger_of(one))
+            for one in records
+        ]
         lists = {one.subject: one for one in self._lists.recommend(updates)}
         self._written.inc(len(lists))
         last = {record["subject"]: at for at, record in enumerate(records)}

@@ -3,27 +3,25 @@
 State is kept as Flink keeps it: on the heap, and in RocksDB, where every access serialises it.
 """
 
+import json
 import random
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from builders import NOON, Record, hours, minutes, the_shops_views
+from engine_values import Written, about, computed_by_flink, value_of
 from freshet.udfs.aggregates.aggregate import Event, state_after
 from freshet.udfs.aggregates.declared import aggregate_of
-from freshet.udfs.engine_spec import EngineConfig, engine_spec
-from freshet.udfs.feast_layout import EntityKeys, version_field
+from freshet.udfs.engine_spec import arithmetic
+from freshet.udfs.feast_layout import EntityKeys
 from freshet.udfs.functions import FUNCTIONS
-from freshet.udfs.view_sql import EVENT_COLUMNS, brought_query, unique_events
 from freshet.udfs.views import Aggregation, View
 
 pytestmark = pytest.mark.flink
-
-Written = dict[bytes, list[tuple[int, int, list[Any]]]]
-"""For each entity, in the order of writing: the instant, how many events it has had, and its features."""
 
 EVENT_TYPES = ("view", "click", "search", "category_view", "add_to_cart", "purchase", "impression")
 
@@ -53,38 +51,9 @@ def one_of(seeded: random.Random, offset: int, time: int) -> Record:
         "category": f"category-{item % 4}" if has_item and item != 7 else None,
         "product_type": None,
         "brand": None,
+        "source_partition": offset % 4,
         "source_offset": offset,
     }
-
-
-def computed_by_flink(local: Any, jvm: Any, events: list[Record], views: tuple[View, ...]) -> dict[str, Written]:
-    """Run the engine as the features job does, without the store, and return what would be written of each entity."""
-    from pyflink.table import Table
-
-    local.table("arrived", EVENT_COLUMNS, [[event.get(name) for name in EVENT_COLUMNS] for event in events])
-    local.view("events", "SELECT *, PROCTIME() AS pt FROM arrived")
-    local.view("unique_events", unique_events("events"))
-    brought = local.env.sql_query(brought_query(views, "unique_events"))
-    spec = engine_spec(views, EngineConfig("redis://nowhere", "shop", 1, 0))
-    engine = jvm.freshet.features.FeatureJob
-    local.env.create_temporary_view(
-        "written", Table(engine.values(local.env._j_tenv, brought._j_table, spec), local.env)
-    )
-    written: dict[str, Written] = defaultdict(lambda: defaultdict(list))
-    for key, as_of, version, values in local.rows("SELECT `key`, as_of, version, `values` FROM written"):
-        name = next(view.name for view in views if bytes(key).startswith(version_field(view.name)))
-        entity = bytes(key)[len(version_field(name)) :]
-        written[name][entity].append((as_of, version, [value_of(value) for value in apart(bytes(values))]))
-    return written
-
-
-def apart(values: bytes) -> Iterator[bytes]:
-    """Yield each value of a row."""
-    at = 0
-    while at < len(values):
-        length = int.from_bytes(values[at : at + 4], "big")
-        yield values[at + 4 : at + 4 + length]
-        at += 4 + length
 
 
 def groups_of(view: View, events: list[Record]) -> dict[bytes, list[Record]]:
@@ -127,36 +96,45 @@ def test_flink_ends_with_what_the_specification_says(flink: Callable[..., Any], 
     local = flink({"parallelism.default": "2", "state.backend.type": state, "table.exec.state.ttl": "90 d"})
     written = computed_by_flink(local, jvm, events, views)
     for view in views:
+        assert_right(view, written[view.name], groups_of(view, events))
+
+
+def test_a_hot_key_harms_no_other(flink: Callable[..., Any], jvm: Any) -> None:
+    """Nine events in ten are of one user, item and category; every value is right, theirs and all others'."""
+    views = the_shops_views()
+    hot = {"subject": "subject-hot", "item_id": "item-hot", "category": "category-hot"}
+    events = [event | (hot if event["source_offset"] % 10 else {}) for event in some_days(seed=2, count=300)]
+    written = computed_by_flink(flink({"parallelism.default": "2"}), jvm, events, views)
+    for view in views:
         groups = groups_of(view, events)
-        assert written[view.name].keys() == groups.keys()
-        for key, group in groups.items():
-            rows = written[view.name][key]
-            assert [row[:2] for row in rows] == sorted(row[:2] for row in rows), "a write was older than the one before"
-            complete = [row for row in rows if row[1] == len(group)]
-            assert {version for _, version, _ in rows} == set(range(1, len(group) + 1))
-            for as_of, _, values in complete:
-                right = [about(specified(one, group, as_of)) for one in view.features]
-                assert values == right, (view.name, key, as_of)
-            assert not [one.name for one in view.features if expires(one, group, complete[-1][0])]
+        assert len(groups) > 1, view.name
+        assert_right(view, written[view.name], groups)
+
+
+def assert_right(view: View, written: Written, groups: Mapping[bytes, list[Record]]) -> None:
+    assert written.keys() == groups.keys()
+    for key, group in groups.items():
+        rows = written[key]
+        assert [row[:2] for row in rows] == sorted(row[:2] for row in rows), "a write was older than the one before"
+        complete = [row for row in rows if row[1] == len(group)]
+        assert {version for _, version, _ in rows} == set(range(1, len(group) + 1))
+        for as_of, _, values in complete:
+            right = [about(specified(one, group, as_of)) for one in view.features]
+            assert values == right, (view.name, key, as_of)
+        assert not [one.name for one in view.features if expires(one, group, complete[-1][0])]
+
+
+def test_an_event_from_the_future_moves_the_windows_of_its_entity_by_as_much(jvm: Any) -> None:
+    """Until the clock is there: what would have left by then has left, and what comes on time still counts."""
+    hour = Aggregation("f", "count", "event_id", "Int64", window_ms=hours(1), slide_ms=minutes(5))
+    trial = jvm.freshet.features.Trial(json.dumps(arithmetic(hour)))
+    ahead = NOON + minutes(5)
+    for position, time in enumerate((NOON - minutes(55), NOON - minutes(30), ahead, NOON)):
+        trial.add(1.0, time, position)
+    assert value_of(bytes(trial.value(ahead))) == 3
 
 
 def expires(feature: Aggregation, group: list[Record], now: int) -> bool:
     aggregate = aggregate_of(feature)
     happened = (Event(row["event_time"], brings(feature, row), row["source_offset"]) for row in group)
     return aggregate.expiry(state_after(aggregate, happened), now) is not None
-
-
-def about(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [about(one) for one in value]
-    return pytest.approx(value, rel=1e-9, abs=1e-9) if isinstance(value, float) else value
-
-
-def value_of(proto: bytes) -> Any:
-    """Return what Feast's own class reads of a value."""
-    from feast.protos.feast.types.Value_pb2 import Value
-
-    value = Value.FromString(proto)
-    kind = value.WhichOneof("val")
-    found: Any = getattr(value, kind) if kind else None
-    return list(found.val) if kind and kind.endswith("list_val") else found

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshet.schemas.keys import NAME, SUBJECT, Hot, NotAKey, TopN
+from freshet.schemas.keys import NAME, SUBJECT, Hot, NotAKey, Rules, TopN
 
 names = st.from_regex(NAME, fullmatch=True)
 subjects = st.from_regex(SUBJECT, fullmatch=True)
@@ -22,6 +22,11 @@ def test_every_hot_key_is_read_back(placement: str, segment: str | None) -> None
     assert Hot.decode(key.encode()) == key
 
 
+@given(subjects)
+def test_every_key_of_rules_is_read_back(subject: str) -> None:
+    assert Rules.decode(Rules(subject).encode()) == Rules(subject)
+
+
 @given(st.text())
 def test_a_subject_gets_a_key_only_if_the_key_can_be_read_back(subject: str) -> None:
     try:
@@ -34,7 +39,7 @@ def test_a_subject_gets_a_key_only_if_the_key_can_be_read_back(subject: str) -> 
 
 @given(st.text())
 def test_text_is_refused_or_is_exactly_the_key_that_it_decodes_to(text: str) -> None:
-    for kind in (TopN, Hot):
+    for kind in (TopN, Hot, Rules):
         try:
             key = kind.decode(text)
         except NotAKey:
@@ -60,7 +65,10 @@ def test_parts_that_would_break_a_key_are_refused(part: str) -> None:
         Hot("home", part).encode()
     with pytest.raises(NotAKey):
         Hot(part).encode()
+    with pytest.raises(NotAKey):
+        Rules(part).encode()
 
 
 def test_the_subject_is_the_part_that_a_redis_cluster_hashes() -> None:
     assert TopN("home", "Zm9v").encode() == "topn:home:{Zm9v}"
+    assert Rules("Zm9v").encode() == "rules:{Zm9v}"

@@ -37,7 +37,7 @@ def test_features_that_ask_the_same_of_an_event_share_a_column() -> None:
     twice = a_feature("count", name="f"), a_feature("histogram", name="g", value_type="Array(Int64)")
     view = View("user_activity", ("subject",), twice, 0)
     assert list(brought_columns([view])) == ["key_subject", "f"]
-    spec = json.loads(engine_spec([view], EngineConfig("redis://store", "shop", 1, 0)))
+    spec = json.loads(engine_spec([view], EngineConfig("redis://store", "shop", 1, 2, 0)))
     assert [feature["column"] for feature in spec["views"][0]["features"]] == [len(CARRIED) + 1] * 2
 
 
@@ -54,7 +54,7 @@ def test_a_definition_that_changes_gets_another_id_and_its_neighbours_do_not() -
     ids = [
         [
             feature["id"]
-            for feature in json.loads(engine_spec([view], EngineConfig("r", "p", 1, 0)))["views"][0]["features"]
+            for feature in json.loads(engine_spec([view], EngineConfig("r", "p", 1, 2, 0)))["views"][0]["features"]
         ]
         for view in (before, after)
     ]
@@ -138,6 +138,12 @@ def test_tags_that_refine_no_feature_may_say_what_they_like() -> None:
     assert view_from_feast(a_view(CLICKS, tags={"team": "search", "tier": "1"})).features[0].where == ""
 
 
+def test_derived_columns_stand_in_the_order_of_their_names() -> None:
+    """A registry gives tags back in any order, and the job must not take that for another definition."""
+    tags = {"derive.b": "1", "derive.a": "2"}
+    assert view_from_feast(a_view(CLICKS, tags=tags)).derived == (("a", "2"), ("b", "1"))
+
+
 def test_a_view_without_a_lifetime_lives_for_ever() -> None:
     assert view_from_feast(a_view(CLICKS, ttl=None)).ttl_seconds == 0
 
@@ -199,6 +205,9 @@ BAD_FEATURES = {
     ),
     "sum needs numbers; take the column 'value', or derive one": a_feature("sum", column="item_id"),
     "mean needs numbers; take the column 'value', or derive one": a_feature("mean", column="event_time"),
+    "ewma_vector needs vectors; derive a column of them, such as ITEM_VECTOR(item_id)": a_feature(
+        "ewma_vector", column="item_id", n=3
+    ),
     "say how many with the tag 'f.n'": a_list(n=0),
     "say what a hit is with the tag 'f.hit'": a_feature("rate"),
     "only a rate has hits and a prior; leave out the tags 'f.hit' and 'f.prior_weight'": a_feature(hit="TRUE"),
@@ -263,7 +272,7 @@ def test_two_views_that_derive_one_column_in_two_ways_are_refused() -> None:
 
 def test_without_a_view_of_the_user_alone_nothing_can_be_announced() -> None:
     with pytest.raises(FreshetError, match="No view has the user alone as its entity"):
-        engine_spec([replace(A_VIEW, keys=("item_id",))], EngineConfig("redis://store", "shop", 1, 0))
+        engine_spec([replace(A_VIEW, keys=("item_id",))], EngineConfig("redis://store", "shop", 1, 2, 0))
 
 
 @pytest.mark.parametrize(("lifetimes", "seconds"), [((60, 90, 30), 90), ((60, 0, 30), 0)])

@@ -1,5 +1,5 @@
 -- unique_events
-SELECT `event_id`, `subject`, `item_id`, `event_type`, `event_time`, `value`, `session_id`, `request_id`, `department`, `category`, `product_type`, `brand`, `source_offset`, `context`
+SELECT `event_id`, `subject`, `item_id`, `event_type`, `event_time`, `value`, `session_id`, `request_id`, `department`, `category`, `product_type`, `brand`, `source_partition`, `source_offset`, `context`
 FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY pt) AS copy FROM events)
 WHERE copy = 1;
 
@@ -11,6 +11,7 @@ SELECT `event_id`,
        `source_offset`,
        `item_id`,
        `category`,
+       `source_partition`,
        CAST(`category` AS STRING) AS `key_category`,
        CAST(`item_id` AS STRING) AS `key_item_id`,
        CAST(`subject` AS STRING) AS `key_subject`,

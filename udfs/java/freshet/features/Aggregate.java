@@ -20,13 +20,18 @@ abstract class Aggregate<S> implements Serializable {
     /**
      * Adds one event to a state, in place.
      *
-     * @param value what the event brings: a {@code Double} or a {@code String}; null if the feature's filter leaves it out
+     * @param value what the event brings: a {@code Double}, a {@code String} or a {@code double[]}; null if the feature's filter leaves it out
      * @param position orders the events of one instant
      * @return false if the event should count and cannot, because it came too late
      */
     abstract boolean add(S state, Object value, long time, long position, long now);
 
-    /** Returns the value at {@code now}: Long, Double, String, String[], long[], or null for none. */
+    /** Tells whether an event of that time is by definition no part of the value at {@code now}, nor of any later one. */
+    boolean isOutside(long time, long now) {
+        return false;
+    }
+
+    /** Returns the value at {@code now}: Long, Double, String, String[], long[], double[], or null for none. */
     abstract Object result(S state, long now);
 
     /** Returns the first instant after {@code now} at which nothing that is in the value now is left; or {@link #NEVER}. */

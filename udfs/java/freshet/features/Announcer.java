@@ -1,5 +1,9 @@
 package freshet.features;
 
+import static freshet.features.Avro.number;
+import static freshet.features.Avro.optional;
+import static freshet.features.Avro.text;
+
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -68,8 +72,7 @@ final class Announcer extends KeyedProcessFunction<String, Cause, Row> {
     private byte[] record(Cause cause, long now) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream(256);
         DataOutputStream out = new DataOutputStream(bytes);
-        out.writeByte(0);
-        out.writeInt(spec.updateSchemaId);
+        Avro.head(out, spec.updateSchemaId);
         text(out, cause.subject);
         number(out, cause.asOf);
         number(out, cause.version);
@@ -84,29 +87,7 @@ final class Announcer extends KeyedProcessFunction<String, Cause, Row> {
         optional(out, cause.itemId);
         optional(out, cause.category);
         number(out, now);
+        number(out, 0); // no rule fired
         return bytes.toByteArray();
-    }
-
-    private static void optional(DataOutputStream out, String text) throws IOException {
-        number(out, text == null ? 0 : 1);
-        if (text != null) {
-            text(out, text);
-        }
-    }
-
-    private static void text(DataOutputStream out, String text) throws IOException {
-        byte[] bytes = text.getBytes(java.nio.charset.StandardCharsets.UTF_8);
-        number(out, bytes.length);
-        out.write(bytes);
-    }
-
-    /** Writes Avro's zigzag varint. */
-    private static void number(DataOutputStream out, long value) throws IOException {
-        long rest = value << 1 ^ value >> 63;
-        while ((rest & ~0x7fL) != 0) {
-            out.writeByte((int) (rest & 0x7f | 0x80));
-            rest >>>= 7;
-        }
-        out.writeByte((int) rest);
     }
 }

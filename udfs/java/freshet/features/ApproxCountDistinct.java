@@ -110,6 +110,11 @@ final class ApproxCountDistinct extends Aggregate<ApproxCountDistinct.Sketch> {
     }
 
     @Override
+    boolean isOutside(long time, long now) {
+        return Math.floorDiv(time, slide) < oldest(now);
+    }
+
+    @Override
     Object result(Sketch state, long now) {
         long oldest = oldest(now);
         long count = 0;

@@ -65,6 +65,11 @@ final class CountDistinct extends Aggregate<CountDistinct.Seen> {
     }
 
     @Override
+    boolean isOutside(long time, long now) {
+        return Math.floorDiv(time, slide) < oldest(now);
+    }
+
+    @Override
     Object result(Seen state, long now) {
         long oldest = oldest(now);
         double count = 0.0;

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
 import org.apache.flink.core.memory.DataInputDeserializer;
@@ -13,7 +14,8 @@ import org.apache.flink.core.memory.DataOutputView;
 
 /**
  * The state of one entity of one view: how many events it has had, the instant that it was last evaluated for, and the state
- * of each of its features under the id of the feature's definition.
+ * of each of its features under the id of the feature's definition. One that is {@code due} holds values that the store has
+ * not: a backfill has changed it.
  *
  * <p>A feature's state stays bytes until it is asked for. So a job that has gained or lost features, or a serializer that
  * knows nothing of them, reads what an earlier one wrote: known ids keep their state, new ones begin empty, others go.
@@ -24,6 +26,7 @@ final class Entity {
     long count;
     long asOf = Long.MIN_VALUE;
     long timer = NO_TIMER;
+    boolean isDue;
     private long[] ids = {};
     private Slot[] slots = {};
     private transient List<Spec.Feature> features;
@@ -61,6 +64,15 @@ final class Entity {
             slots[at] = slot;
         }
         features = wanted;
+    }
+
+    /** Takes over the state of some features from another entity that has the same ones. */
+    void adopt(Entity other, Set<Long> adopted) {
+        for (int at = 0; at < ids.length; at++) {
+            if (adopted.contains(ids[at])) {
+                slots[at] = other.slots[at];
+            }
+        }
     }
 
     Object state(int at) {
@@ -118,6 +130,7 @@ final class Entity {
             target.writeLong(entity.count);
             target.writeLong(entity.asOf);
             target.writeLong(entity.timer);
+            target.writeBoolean(entity.isDue);
             Wire.writeSize(target, entity.ids.length);
             for (int at = 0; at < entity.ids.length; at++) {
                 byte[] bytes = entity.slots[at].toBytes();
@@ -135,6 +148,7 @@ final class Entity {
             entity.count = source.readLong();
             entity.asOf = source.readLong();
             entity.timer = source.readLong();
+            entity.isDue = source.readBoolean();
             entity.ids = new long[Wire.readSize(source)];
             entity.slots = new Slot[entity.ids.length];
             for (int at = 0; at < entity.ids.length; at++) {

@@ -4,7 +4,10 @@ import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
 
-/** The element-wise mean of vectors of {@code n} numbers, weighed by how old they are; null while there is nothing. */
+/**
+ * The element-wise mean of vectors of {@code n} numbers, weighed by how old they are; null while there is nothing. A vector of
+ * another length adds nothing.
+ */
 final class EwmaVector extends Aggregate<EwmaVector.Sums> {
     private final double halfLife;
     private final int n;
@@ -28,7 +31,7 @@ final class EwmaVector extends Aggregate<EwmaVector.Sums> {
     @Override
     boolean add(Sums state, Object value, long time, long position, long now) {
         if (!(value instanceof double[]) || ((double[]) value).length != n) {
-            return value == null;
+            return true;
         }
         if (state.sums.length == 0) {
             state.sums = new double[n + 1];

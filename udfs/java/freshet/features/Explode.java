@@ -2,15 +2,20 @@ package freshet.features;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.apache.flink.api.common.functions.FlatMapFunction;
+import org.apache.flink.table.data.ArrayData;
 import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.types.logical.ArrayType;
+import org.apache.flink.table.types.logical.LogicalType;
+import org.apache.flink.table.types.logical.LogicalTypeRoot;
 import org.apache.flink.util.Collector;
 
 /**
  * One event -> one touch for each view whose key it has.
  *
- * <p>The columns of a row: event_id, subject, event_type, event_time, position, item_id, category, then the texts that keys
- * are made of, then what the event brings to the features.
+ * <p>The columns of a row: event_id, subject, event_type, event_time, position, item_id, category, partition, then the texts
+ * that keys are made of, then what the event brings to the features.
  */
 final class Explode implements FlatMapFunction<RowData, Touch> {
     private static final int EVENT_ID = 0;
@@ -20,13 +25,31 @@ final class Explode implements FlatMapFunction<RowData, Touch> {
     private static final int POSITION = 4;
     private static final int ITEM_ID = 5;
     private static final int CATEGORY = 6;
+    private static final int PARTITION = 7;
 
     private final Spec spec;
-    private final boolean[] isText;
+    private final Brought[] brought;
 
-    Explode(Spec spec, boolean[] isText) {
+    Explode(Spec spec, List<LogicalType> columns) {
         this.spec = spec;
-        this.isText = isText;
+        this.brought = columns.stream().map(Explode::brought).toArray(Brought[]::new);
+    }
+
+    /** How what an event brings is read of a column. */
+    private enum Brought {
+        NUMBER,
+        TEXT,
+        VECTOR
+    }
+
+    private static Brought brought(LogicalType type) {
+        if (!type.is(LogicalTypeRoot.ARRAY)) {
+            return type.is(LogicalTypeRoot.VARCHAR) ? Brought.TEXT : Brought.NUMBER;
+        }
+        if (!((ArrayType) type).getElementType().is(LogicalTypeRoot.DOUBLE)) {
+            throw new IllegalArgumentException("a vector is an ARRAY<DOUBLE>, not " + type.asSummaryString());
+        }
+        return Brought.VECTOR;
     }
 
     @Override
@@ -54,7 +77,8 @@ final class Explode implements FlatMapFunction<RowData, Touch> {
                     speaks ? text(row, CATEGORY) : null,
                     0,
                     0);
-            out.collect(new Touch(key(row, view), row.getLong(POSITION), values(row, view), cause));
+            out.collect(new Touch(
+                    key(row, view), row.getInt(PARTITION), row.getLong(POSITION), values(row, view), cause));
         }
     }
 
@@ -79,9 +103,26 @@ final class Explode implements FlatMapFunction<RowData, Touch> {
         Object[] values = new Object[view.features.size()];
         for (int at = 0; at < values.length; at++) {
             int column = view.features.get(at).column;
-            values[at] = row.isNullAt(column) ? null : isText[column] ? text(row, column) : (Object) row.getDouble(column);
+            values[at] = row.isNullAt(column) ? null : value(row, column);
         }
         return values;
+    }
+
+    private Object value(RowData row, int column) {
+        switch (brought[column]) {
+            case TEXT:
+                return text(row, column);
+            case VECTOR:
+                return vector(row.getArray(column));
+            default:
+                return row.getDouble(column);
+        }
+    }
+
+    /** Returns the numbers of a vector; null, so that it brings nothing, if one of them is missing. */
+    private static double[] vector(ArrayData array) {
+        boolean whole = IntStream.range(0, array.size()).noneMatch(array::isNullAt);
+        return whole ? array.toDoubleArray() : null;
     }
 
     private static String text(RowData row, int column) {

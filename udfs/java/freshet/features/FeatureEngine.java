@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,14 +14,16 @@ import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 
 /**
  * Keeps the features of every entity of every view: each touch updates them and leaves at once as the entity's new values.
  *
- * <p>Nothing waits for a watermark. Late events are merged. When the last event of a window or the session is over and no
- * event has come, a timer evaluates the entity once more, so that the store holds the empty value and not the last one.
+ * <p>Nothing waits for a watermark. Late events are merged; of one that is too late for that the side output
+ * {@link TooLate#TAG} tells. When the last event of a window or the session is over and no event has come, a timer evaluates the
+ * entity once more, so that the store holds the empty value and not the last one.
  */
 final class FeatureEngine extends KeyedProcessFunction<String, Touch, Write> {
     private static final int STRING = 2; // Feast's ValueType.STRING
@@ -28,8 +31,10 @@ final class FeatureEngine extends KeyedProcessFunction<String, Touch, Write> {
     private final Spec spec;
     private transient Map<String, Spec.View> views;
     private transient Map<String, byte[][]> fields;
+    private transient Map<String, EntitySample> samples;
     private transient ValueState<Entity> entities;
     private transient Counter tooLate;
+    private transient Counter outside;
     private transient Counter expired;
 
     FeatureEngine(Spec spec) {
@@ -40,10 +45,21 @@ final class FeatureEngine extends KeyedProcessFunction<String, Touch, Write> {
     public void open(OpenContext context) {
         views = new HashMap<>();
         fields = new HashMap<>();
+        samples = new HashMap<>();
+        MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("freshet");
         for (Spec.View view : spec.views) {
             views.put(view.name, view);
             fields.put(view.name, view.features.stream().map(feature -> feature.field).toArray(byte[][]::new));
+            samples.put(view.name, new EntitySample(metrics.addGroup("view", view.name)));
         }
+        entities = getRuntimeContext().getState(state(spec));
+        tooLate = metrics.counter("late_values_dropped");
+        outside = metrics.counter("late_values_outside_window");
+        expired = metrics.counter("entities_expired");
+    }
+
+    /** Describes the operator's state, to itself and to what writes it from outside. */
+    static ValueStateDescriptor<Entity> state(Spec spec) {
         ValueStateDescriptor<Entity> descriptor = new ValueStateDescriptor<>("entity", new Entity.EntitySerializer());
         if (spec.stateTtlMs > 0) {
             // One entry a touch is looked at: all of them, over as many touches as there are entities.
@@ -51,9 +67,7 @@ final class FeatureEngine extends KeyedProcessFunction<String, Touch, Write> {
                     .cleanupIncrementally(1, false)
                     .build());
         }
-        entities = getRuntimeContext().getState(descriptor);
-        tooLate = getRuntimeContext().getMetricGroup().addGroup("freshet").counter("late_values_dropped");
-        expired = getRuntimeContext().getMetricGroup().addGroup("freshet").counter("entities_expired");
+        return descriptor;
     }
 
     @Override
@@ -68,18 +82,34 @@ final class FeatureEngine extends KeyedProcessFunction<String, Touch, Write> {
         }
         entity.take(view.features);
         long time = touch.cause.eventTime;
+        entity.isDue = false;
         entity.count++;
         entity.asOf = Math.max(entity.asOf, time);
-        List<Spec.Feature> features = view.features;
-        for (int at = 0; at < touch.values.length; at++) {
-            Aggregate<Object> aggregate = features.get(at).aggregate;
-            if (!aggregate.add(entity.state(at), touch.values[at], time, touch.position, entity.asOf)) {
-                tooLate.inc();
-            }
+        List<String> late = add(touch, entity, view);
+        if (!late.isEmpty()) {
+            tooLate.inc(late.size());
+            context.output(TooLate.TAG, TooLate.record(spec.rejectedSchemaId, touch, late, entity.asOf));
         }
         schedule(entity, view, context);
         entities.update(entity);
+        samples.get(view.name).touched(context.getCurrentKey(), entity);
         out.collect(write(view, touch.key, entity, touch.cause.at(entity.asOf, entity.count)));
+    }
+
+    /** Adds what an event brings to each feature and returns the names of those that cannot take it any more. */
+    private List<String> add(Touch touch, Entity entity, Spec.View view) {
+        List<String> late = List.of();
+        long time = touch.cause.eventTime;
+        for (int at = 0; at < touch.values.length; at++) {
+            Spec.Feature feature = view.features.get(at);
+            if (!feature.aggregate.add(entity.state(at), touch.values[at], time, touch.position, entity.asOf)) {
+                late = late.isEmpty() ? new ArrayList<>() : late;
+                late.add(feature.name);
+            } else if (touch.values[at] != null && time < entity.asOf && feature.aggregate.isOutside(time, entity.asOf)) {
+                outside.inc();
+            }
+        }
+        return late;
     }
 
     @Override
@@ -92,9 +122,10 @@ final class FeatureEngine extends KeyedProcessFunction<String, Touch, Write> {
         }
         entity.take(view.features);
         entity.timer = Entity.NO_TIMER;
-        if (nextExpiry(entity, view) <= timestamp) {
-            entity.asOf = Math.max(entity.asOf, timestamp);
-            expired.inc();
+        boolean isOver = passTo(timestamp, entity, view);
+        if (isOver || entity.isDue) {
+            entity.isDue = false;
+            expired.inc(isOver ? 1 : 0);
             out.collect(write(view, java.util.Arrays.copyOfRange(parts, 1, parts.length), entity, null));
         }
         schedule(entity, view, context);
@@ -110,7 +141,17 @@ final class FeatureEngine extends KeyedProcessFunction<String, Touch, Write> {
         }
     }
 
-    private static long nextExpiry(Entity entity, Spec.View view) {
+    /** Lets time pass to the last instant up to then at which a window or session was over, and tells if there was one. */
+    private static boolean passTo(long instant, Entity entity, Spec.View view) {
+        boolean isOver = false;
+        for (long next = nextExpiry(entity, view); next <= instant; next = nextExpiry(entity, view)) {
+            entity.asOf = next;
+            isOver = true;
+        }
+        return isOver;
+    }
+
+    static long nextExpiry(Entity entity, Spec.View view) {
         long next = Aggregate.NEVER;
         List<Spec.Feature> features = view.features;
         for (int at = 0; at < features.size(); at++) {

@@ -25,6 +25,11 @@ abstract class LatestValues extends Aggregate<Latest> {
     }
 
     @Override
+    boolean isOutside(long time, long now) {
+        return window > 0 && time <= now - window;
+    }
+
+    @Override
     long expiry(Latest state, long now) {
         return window == 0 || within(state, now) == 0 ? NEVER : state.times[0] + window;
     }

@@ -17,6 +17,7 @@ final class Spec implements Serializable {
     final long stateTtlMs;
     final long watermarkDelayMs;
     final int updateSchemaId;
+    final int rejectedSchemaId;
     final String subjectView;
     final List<View> views;
 
@@ -27,6 +28,7 @@ final class Spec implements Serializable {
         stateTtlMs = json.get("state_ttl_ms").asLong();
         watermarkDelayMs = json.get("watermark_delay_ms").asLong();
         updateSchemaId = json.get("update_schema_id").asInt();
+        rejectedSchemaId = json.get("rejected_schema_id").asInt();
         subjectView = json.get("subject_view").asText();
         views = each(json.get("views"), View::new);
     }
@@ -56,6 +58,7 @@ final class Spec implements Serializable {
     /** One feature: `id` stands for its definition, so that state is never taken for that of another one. */
     static final class Feature implements Serializable {
         final long id;
+        final String name;
         final byte[] field;
         final int column;
         final Aggregate<Object> aggregate;
@@ -63,6 +66,7 @@ final class Spec implements Serializable {
         @SuppressWarnings("unchecked")
         private Feature(JsonNode json) {
             id = Long.parseUnsignedLong(json.get("id").asText(), 16);
+            name = json.get("name").asText();
             field = bytes(json.get("field"));
             column = json.get("column").asInt();
             aggregate = (Aggregate<Object>) aggregate(json);

@@ -48,6 +48,11 @@ final class TopK extends Aggregate<Map<String, Panes>> {
     }
 
     @Override
+    boolean isOutside(long time, long now) {
+        return Math.floorDiv(time, slide) < oldest(now);
+    }
+
+    @Override
     Object result(Map<String, Panes> state, long now) {
         long oldest = oldest(now);
         String[] best = new String[n];

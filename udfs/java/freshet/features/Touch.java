@@ -7,18 +7,24 @@ import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
-/** What one event brings to one entity of one view: a value for each of the view's features. */
+/**
+ * What one event brings to one entity of one view: a value for each of the view's features.
+ *
+ * <p>Partition and position tell where the event stood on {@code interactions}; the position orders the events of one instant.
+ */
 final class Touch {
     static final TypeInformation<Touch> TYPE = new Record.Type<>(Touch.class, new TouchSerializer());
     private static final char BETWEEN = '\0';
 
     final String[] key;
+    final int partition;
     final long position;
     final Object[] values;
     final Cause cause;
 
-    Touch(String[] key, long position, Object[] values, Cause cause) {
+    Touch(String[] key, int partition, long position, Object[] values, Cause cause) {
         this.key = key;
+        this.partition = partition;
         this.position = position;
         this.values = values;
         this.cause = cause;
@@ -42,6 +48,7 @@ final class Touch {
             for (String part : touch.key) {
                 Wire.writeText(target, part);
             }
+            target.writeInt(touch.partition);
             target.writeLong(touch.position);
             Wire.writeSize(target, touch.values.length);
             for (Object value : touch.values) {
@@ -56,12 +63,13 @@ final class Touch {
             for (int at = 0; at < key.length; at++) {
                 key[at] = Wire.readText(source);
             }
+            int partition = source.readInt();
             long position = source.readLong();
             Object[] values = new Object[Wire.readSize(source)];
             for (int at = 0; at < values.length; at++) {
                 values[at] = Wire.readValue(source);
             }
-            return new Touch(key, position, values, Cause.read(source));
+            return new Touch(key, partition, position, values, Cause.read(source));
         }
 
         @Override

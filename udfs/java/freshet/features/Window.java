@@ -46,6 +46,11 @@ abstract class Window extends Aggregate<Panes> {
     }
 
     @Override
+    boolean isOutside(long time, long now) {
+        return Math.floorDiv(time, slide) < oldest(now);
+    }
+
+    @Override
     Object result(Panes state, long now) {
         long oldest = oldest(now);
         int from = 0;

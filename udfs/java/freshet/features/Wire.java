@@ -10,6 +10,7 @@ final class Wire {
     private static final int NONE = 0;
     private static final int NUMBER = 1;
     private static final int TEXT = 2;
+    private static final int VECTOR = 3;
 
     private Wire() {}
 
@@ -82,13 +83,16 @@ final class Wire {
         return doubles;
     }
 
-    /** Writes a Double, a String, or null. */
+    /** Writes a Double, a String, a vector of doubles, or null. */
     static void writeValue(DataOutput out, Object value) throws IOException {
         if (value == null) {
             out.writeByte(NONE);
         } else if (value instanceof Double) {
             out.writeByte(NUMBER);
             out.writeDouble((Double) value);
+        } else if (value instanceof double[]) {
+            out.writeByte(VECTOR);
+            writeDoubles(out, (double[]) value);
         } else {
             out.writeByte(TEXT);
             writeText(out, (String) value);
@@ -103,6 +107,8 @@ final class Wire {
                 return in.readDouble();
             case TEXT:
                 return readText(in);
+            case VECTOR:
+                return readDoubles(in);
             default:
                 throw new IOException("a value of no known kind");
         }

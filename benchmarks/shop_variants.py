@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness import ROOT
+from harness import SHOP
 
 PULSE_VIEW, PULSE_FEATURE = "user_pulse", "user_pulse_count_6s"
 PULSE_WINDOW_MS, PULSE_SLIDE_MS = 6_000, 1_000
@@ -62,7 +62,7 @@ def with_more_counts(folder: Path, number: int) -> Path:
 
 
 def _shop() -> str:
-    return (ROOT / "feature_repo" / "definitions.py").read_text("utf-8")
+    return (SHOP / "definitions.py").read_text("utf-8")
 
 
 def _written(folder: Path, text: str) -> Path:
