@@ -24,8 +24,9 @@ NAME = "rules"
 # How long event ids are remembered. A copy that comes later than that is late, so no pattern sees it anyway.
 STATE_TTL = "1 h"
 
-# A partition without events for so long is left out of the time of the others.
-IDLE = "1 s"
+# A partition without events for so long is left out of the time of the others. While a backlog is read partitions take
+# turns: one that were left out meanwhile would come back with events that are late.
+IDLE = "5 s"
 
 ARRIVED_MS = "(EXTRACT(EPOCH FROM arrived) * 1000 + EXTRACT(MILLISECOND FROM arrived))"
 

@@ -21,7 +21,7 @@ TOLD = tuple(name for name in Cause._fields if name != "subject")
 LATENESS = timedelta(milliseconds=500)
 """An event that comes later than this behind the newest one of its partition takes no part in rules."""
 
-SILENCE = timedelta(seconds=3)
+SILENCE = timedelta(seconds=5)
 """So far behind the clock is the time of a stream in which nothing happens: events may be held up, as by a restart."""
 
 EVENTS_OWN = "category"

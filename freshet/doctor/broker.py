@@ -29,7 +29,7 @@ POLL_MS = 1_000
 
 @dataclass(frozen=True)
 class Lag:
-    """How far a job's last checkpoint is behind the end of its topic; no records: it has made none."""
+    """How far a job's last checkpoint is behind the end of its topic; None: it has read nothing yet."""
 
     job: str
     topic: str
@@ -56,7 +56,7 @@ def judge_lags(lags: Sequence[Lag], live: Sequence[str]) -> Iterator[Finding]:
 def judge_lag(lag: Lag) -> Finding:
     """Tell how far a job is behind."""
     if lag.records is None:
-        return ok("lag", f"{lag.job} has not made a checkpoint yet, so nothing is known.")
+        return ok("lag", f"{lag.job} has read nothing of {lag.topic} yet, or made no checkpoint since.")
     behind = f"{lag.job} is {lag.records:,} records of {lag.topic} behind, the oldest {span(lag.seconds)} old"
     if lag.seconds >= FAR_BEHIND_S:
         return problem("lag", f"{behind}: it does not keep up; give it a higher FRESHET_FLINK__PARALLELISM.")

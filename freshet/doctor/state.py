@@ -20,8 +20,9 @@ GROUP = ".freshet.view."
 ENTITIES, STATE_BYTES = "entities", "state_bytes"
 SAMPLE = 1_000
 
-HEAP_FACTOR = 3
-"""Objects on the heap take about so many times the bytes that they are written in."""
+HEAP_FACTOR = 6
+"""So many times the bytes that state is written in its objects take on the heap: a user of two events in the shop's
+`user_activity` is 0.9 KB in a checkpoint and 5.7 KB on the heap."""
 HEAP_SHARE = 0.5
 """The rest of the heap is for records under way and for the collector."""
 

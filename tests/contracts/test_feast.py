@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from builders import FEATURE_REPO, NOON, REPOS, hours, the_shops_views
+from builders import FEATURE_REPO, NOON, REPOS, hours, the_shops_rules, the_shops_views
 from contracts.writer import Values, ViewWriter
 from freshet.commands import features
 from freshet.definitions import apply_definitions, load_definitions
@@ -356,7 +356,8 @@ def test_the_registry_gives_back_what_was_declared(feast: "FeatureStore", settin
 
 def test_applying_again_changes_nothing(feast: "FeatureStore", settings: Settings) -> None:
     before = registered_views(settings)
-    assert apply() == f"Registered: {', '.join(sorted(VIEWS))}.\n"
+    rules = sorted(rule.name for rule in the_shops_rules())
+    assert apply() == f"Registered: {', '.join(sorted(VIEWS))}.\nRules: {', '.join(rules)}.\n"
     assert registered_views(settings) == before
 
 

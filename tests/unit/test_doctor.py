@@ -224,7 +224,7 @@ def test_an_archive_is_judged_by_whether_newer_events_wait() -> None:
 @pytest.mark.parametrize(
     ("state_bytes", "backend", "level", "advice"),
     [
-        (GIB // 10, "HashMapStateBackend", "ok", "the heap is right"),
+        (GIB // 20, "HashMapStateBackend", "ok", "the heap is right"),
         (GIB // 2, "HashMapStateBackend", "warning", "rocksdb"),
         (GIB // 2, "EmbeddedRocksDBStateBackend", "ok", "RocksDB is right"),
         (GIB // 100, "EmbeddedRocksDBStateBackend", "ok", "hashmap"),
