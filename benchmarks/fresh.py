@@ -68,7 +68,7 @@ class Load:
         """Return how many events a user has had."""
         return self._counts.get(user, 0)
 
-    def paced(self, seconds: float, warm_up_s: float, watch: Callable[[Event], None]) -> Iterator[Record]:
+    def paced(self, warm_up_s: float, seconds: float, watch: Callable[[Event], None]) -> Iterator[Record]:
         """Yield events when they are due, and have the probes among those after the warm-up watched."""
         count, begin = int((warm_up_s + seconds) * RATE), int(warm_up_s * RATE)
         crowd, kinds = generate(count, 0), list(TYPES)
@@ -120,17 +120,17 @@ class Probing:
         return Probe(WINDOWED, self.key(event.user), fields, IsEmptyAt(over), since)
 
 
-def figures(bench: Bench, folder: Path, seconds: float, warm_up_s: float) -> Figures:
+def figures(bench: Bench, folder: Path, warm_up_s: float, seconds: float) -> Figures:
     """Run both benchmarks, the second with more definitions, from `folder`, and return their figures.
 
     Raises:
         FreshetError: the job does not run, or an effect never came.
     """
     load, probing = Load(), Probing(bench)
-    immediate = all_of(_drive(bench, load, probing, probing.immediate, seconds, warm_up_s), IMMEDIATE)
+    immediate = all_of(_drive(bench, load, probing, probing.immediate, warm_up_s, seconds), IMMEDIATE)
     average = os.getloadavg()[0]
     apply_definitions(bench.settings, with_pulse(folder))
-    windowed = all_of(_drive(bench, load, probing, probing.windowed, seconds, warm_up_s), WINDOWED)
+    windowed = all_of(_drive(bench, load, probing, probing.windowed, warm_up_s, seconds), WINDOWED)
     found = {f"fresh_immediate_{name}_ms": value for name, value in percentiles(immediate).items()}
     found |= {f"fresh_windowed_{name}_ms": value for name, value in percentiles(windowed).items()}
     return found | {
@@ -143,7 +143,7 @@ def figures(bench: Bench, folder: Path, seconds: float, warm_up_s: float) -> Fig
 
 
 def _drive(
-    bench: Bench, load: Load, probing: Probing, probe: Callable[[Event], Probe], seconds: float, warm_up_s: float
+    bench: Bench, load: Load, probing: Probing, probe: Callable[[Event], Probe], warm_up_s: float, seconds: float
 ) -> list[Seen]:
     bench.redis().flushall()
     bench.wait_until_tasks_run(bench.cluster.submit("features"))
@@ -151,7 +151,7 @@ def _drive(
         send(bench.settings, INTERACTIONS_CLEAN, load.one(), linger_ms=LINGER_MS)
         _wait_for(bench, probing.key(FIRST_USER), load.count(FIRST_USER))
         lookout = Lookout(bench.settings.redis.url.get_secret_value())
-        events = load.paced(seconds, warm_up_s, lambda event: lookout.expect(probe(event)))
+        events = load.paced(warm_up_s, seconds, lambda event: lookout.expect(probe(event)))
         send(bench.settings, INTERACTIONS_CLEAN, events, linger_ms=LINGER_MS)
         return lookout.end()
     finally:

@@ -30,7 +30,6 @@ RATE = 500.0
 PROBE_EVERY = 10
 PROBES = 1_000  # users that are probed in turn: at 50 probes a second, each every 20 s
 BACKGROUND_USERS = 20_000
-WARM_UP_S = 90.0  # the Python workers import for ten seconds, and Java compiles what runs often
 LINGER_MS = 4  # as a front end that sends hundreds of events a second has it; part of what is measured
 READY_S = 180.0
 FIRST_USER = "first"
@@ -62,18 +61,17 @@ class Load:
         subject = subject_of(FIRST_USER, self._key)
         return self._list_key(subject) if self._with_lists else self._key_of((subject,))
 
-    def paced(self, seconds: float) -> Iterator[Record]:
+    def paced(self, warm_up_s: float, seconds: float) -> Iterator[Record]:
         """Yield events when they are due: the pace counts from the beginning, so one that is late delays no other."""
-        for number in Pace(rate=RATE)({"number": number} for number in range(int(seconds * RATE))):
-            yield self._event(number["number"])
+        for number in Pace(rate=RATE)({"number": number} for number in range(int((warm_up_s + seconds) * RATE))):
+            yield self._event(number["number"], is_warm=number["number"] >= warm_up_s * RATE)
 
-    def _event(self, number: int) -> Record:
+    def _event(self, number: int, *, is_warm: bool) -> Record:
         probed = number % PROBE_EVERY == 0
-        watched = probed and number >= WARM_UP_S * RATE
         user = f"probe-{number // PROBE_EVERY % PROBES}" if probed else f"user-{self._rng.integers(BACKGROUND_USERS)}"
         if probed:
             self._counts[user] = self._counts.get(user, 0) + 1
-        if watched:
+        if probed and is_warm:
             self._announce(user)
         return self._record(str(number), user)
 
@@ -100,7 +98,7 @@ class Load:
             self._lookout.expect(Probe(LIST, self._list_key(subject), (), sign, now))
 
 
-def measure(bench: Bench, view: str, seconds: float) -> tuple[list[Seen], bool]:
+def measure(bench: Bench, view: str, warm_up_s: float, seconds: float) -> tuple[list[Seen], bool]:
     """Run the jobs and the load, and return what was seen of the probes after the warm-up, and whether lists were.
 
     Raises:
@@ -111,7 +109,7 @@ def measure(bench: Bench, view: str, seconds: float) -> tuple[list[Seen], bool]:
     jobs = start_jobs(bench)
     try:
         with_lists = "freshet-scoring" in [job.name for job in jobs]
-        return _drive(bench, view, with_lists, WARM_UP_S + seconds), with_lists
+        return _drive(bench, view, with_lists, warm_up_s, seconds), with_lists
     finally:
         bench.cancel_all()
 
@@ -131,12 +129,12 @@ def start_jobs(bench: Bench) -> list[Job]:
     return jobs
 
 
-def _drive(bench: Bench, view: str, with_lists: bool, seconds: float) -> list[Seen]:
+def _drive(bench: Bench, view: str, with_lists: bool, warm_up_s: float, seconds: float) -> list[Seen]:
     lookout = Lookout(bench.settings.redis.url.get_secret_value())
     load = Load(bench, view, items_of_the_model(), lookout, with_lists)
     send(bench.settings, INTERACTIONS, load.first(), linger_ms=LINGER_MS)
     _wait_for(bench, load.first_key())
-    send(bench.settings, INTERACTIONS, load.paced(seconds), linger_ms=LINGER_MS)
+    send(bench.settings, INTERACTIONS, load.paced(warm_up_s, seconds), linger_ms=LINGER_MS)
     return lookout.end()
 
 
@@ -158,13 +156,13 @@ def items_of_the_model() -> list[str]:
         return [item["item_id"] for _, item in zip(range(5_000), journey.catalogue(), strict=False)]
 
 
-def figures(bench: Bench, view: str, seconds: float) -> dict[str, float]:
+def figures(bench: Bench, view: str, warm_up_s: float, seconds: float) -> dict[str, float]:
     """Run the benchmark and return its figures.
 
     Raises:
         FreshetError: a job does not run, or a probe's features never came.
     """
-    seen, with_lists = measure(bench, view, seconds)
+    seen, with_lists = measure(bench, view, warm_up_s, seconds)
     features = all_of(seen, FEATURE)
     found = {f"event_to_feature_{name}_ms": value for name, value in percentiles(features).items()}
     if with_lists:

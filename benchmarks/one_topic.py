@@ -24,9 +24,7 @@ from freshet.submit import Job
 
 HERE = Path(__file__).resolve().parent
 COMPARED = 20_000  # entities, of which the textbook job has finished with some
-TEXTBOOK_WARM_UP_S = 20.0
 QUIX_WARM_UP_S = 5.0  # nothing compiles: its processes have joined the group, and share the partitions
-ROCKSDB_WARM_UP_S = 30.0
 MORE_COUNTS = 20
 
 Figures = dict[str, float]
@@ -35,8 +33,9 @@ Figures = dict[str, float]
 class OneTopic:
     """A stack whose clean topic is full. `shop` comes first: the others hold themselves to what it has found."""
 
-    def __init__(self, bench: Bench, events: int, seconds: float, profile: Console | None) -> None:
+    def __init__(self, bench: Bench, events: int, warm_up_s: float, seconds: float, profile: Console | None) -> None:
         self._bench = bench
+        self._warm_up_s = warm_up_s
         self._seconds = seconds
         self._profile = profile
         self._workload = generate(events, time.time_ns() // 1_000_000)
@@ -116,7 +115,7 @@ class OneTopic:
                 self._bench,
                 self._workload,
                 lambda: self._bench.submit(HERE / "textbook.py"),
-                TEXTBOOK_WARM_UP_S,
+                self._warm_up_s,
                 self._seconds,
             )
         finally:
@@ -139,7 +138,7 @@ class OneTopic:
 
     def rocksdb(self) -> Figures:
         """Run the features job on a stack whose state is in RocksDB; what it compiles, it has compiled in a run before."""
-        self._warm_up(ROCKSDB_WARM_UP_S)
+        self._warm_up(self._warm_up_s)
         with self._at_end(profile=True) as (run, job):
             return self._state_figures(job, "_rocksdb") | {
                 "shop_events_per_s_rocksdb": run.rate,

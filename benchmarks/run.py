@@ -57,12 +57,12 @@ class Options:
     @property
     def seconds(self) -> float:
         """How long the other engines and the latencies are measured, each after its warm-up."""
-        return 20.0 if self.quick else 60.0
+        return 10.0 if self.quick else 60.0
 
     @property
     def warm_up_s(self) -> float:
-        """How long the features job runs before its freshness is measured."""
-        return 20.0 if self.quick else 60.0
+        """How long a job runs at full speed before it is measured, so that Java has compiled what runs often."""
+        return 10.0 if self.quick else 30.0
 
     def wants(self, name: str) -> bool:
         """Tell whether a benchmark is to run: all do, or those that are named and what they are held to."""
@@ -75,7 +75,9 @@ def over_one_topic(names: tuple[str, ...]) -> Callable[[Bench, Options], Figures
     """Return what runs those of these benchmarks that are wanted over one filled topic."""
 
     def benchmark(bench: Bench, options: Options) -> Figures:
-        topic = OneTopic(bench, options.events, options.seconds, console if options.profile else None)
+        topic = OneTopic(
+            bench, options.events, options.warm_up_s, options.seconds, console if options.profile else None
+        )
         found: Figures = {}
         for name in names:
             if options.wants(name):
@@ -90,13 +92,13 @@ def freshness(bench: Bench, options: Options) -> Figures:
     """Measure how late an event, and the end of a window, show in the store."""
     console.print("[bold]fresh[/bold] ...")
     with tempfile.TemporaryDirectory() as folder:
-        return fresh.figures(bench, Path(folder), options.seconds, options.warm_up_s)
+        return fresh.figures(bench, Path(folder), 2 * options.warm_up_s, options.seconds)
 
 
 def latencies(bench: Bench, options: Options) -> Figures:
     """Measure how long an event takes to the features and to the list."""
     console.print("[bold]latency[/bold] ...")
-    return latency.figures(bench, VIEW, options.seconds)
+    return latency.figures(bench, VIEW, 3 * options.warm_up_s, options.seconds)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from freshet.history import TIMESTAMP, happened, training_set
+from freshet.history import TIMESTAMP, History, happened, training_set
 from freshet.udfs.feast_layout import EntityKeys
 from freshet.udfs.read_features import FeatureReader, Reading
 from freshet.udfs.redis_pipe import RedisPipe
@@ -96,7 +96,9 @@ USING SAMPLE reservoir({self._sample} ROWS) REPEATABLE ({SEED})"""
         rows = pd.DataFrame(list(settled), columns=list(view.keys))
         instants = [reading.as_of or 0 for reading in settled.values()]
         rows[TIMESTAMP] = pd.to_datetime(instants, unit="ms", utc=True)
-        right = training_set(self._archive, [view], rows).to_dict("records")
+        # The store's values are those of the instant that it tells. In a replay that need not be one at which the events,
+        # put in order, would have made a window end.
+        right = training_set(self._archive, [view], rows, take=History.at).to_dict("records")
         found.compared = len(settled)
         for (key, reading), row in zip(settled.items(), right, strict=True):
             for feature, value in zip(view.features, reading.values, strict=True):

@@ -79,6 +79,13 @@ class History:
             for feature, aggregate, state in parts
         ]
 
+    def at(self, instant: int) -> list[Any]:
+        """Return the values as of an instant itself, wherever time last stopped; nulls before the first event."""
+        if self.as_of is None:
+            return [None] * len(self._features)
+        pairs = zip(self._aggregates, self._states, strict=True)
+        return [plain(aggregate.result(state, instant)) for aggregate, state in pairs]
+
 
 def plain(value: Any) -> Any:
     """Return a list where the specification gives a tuple."""
@@ -86,7 +93,11 @@ def plain(value: Any) -> Any:
 
 
 def training_set(
-    archive: "DuckDBPyConnection", views: Sequence[View], rows: pd.DataFrame, progress: Progress = lambda count: None
+    archive: "DuckDBPyConnection",
+    views: Sequence[View],
+    rows: pd.DataFrame,
+    progress: Progress = lambda count: None,
+    take: Callable[[History, int], list[Any]] = History.read,
 ) -> pd.DataFrame:
     """Return the rows with the features of all views that their columns are keys of, in their own order.
 
@@ -95,6 +106,7 @@ def training_set(
         views: those whose keys are no columns of `rows` are left out.
         rows: keys as texts, and `event_timestamp` as timestamps with a time zone.
         progress: called with how many entities were led through time.
+        take: what is taken of an entity at an instant: what a reader would have read, or the values of the instant itself.
 
     Raises:
         FreshetError: there is no `event_timestamp`, or no view has its keys in the rows.
@@ -111,7 +123,7 @@ def training_set(
         values: list[list[Any]] = [[None] * len(view.features) for _ in range(len(rows))]
         asked = asked_of(view, rows, list(instants))
         for key, events in events_of(archive, view, asked):
-            for row, found in lead(History(view), events, asked[key]):
+            for row, found in lead(History(view), events, asked[key], take):
                 values[row] = found
             done += 1
             progress(done)
@@ -131,7 +143,10 @@ def asked_of(view: View, rows: pd.DataFrame, instants: Sequence[int]) -> dict[Ke
 
 
 def lead(
-    history: History, events: Iterable[Happened], asked: Sequence[tuple[int, int]]
+    history: History,
+    events: Iterable[Happened],
+    asked: Sequence[tuple[int, int]],
+    take: Callable[[History, int], list[Any]] = History.read,
 ) -> Iterator[tuple[int, list[Any]]]:
     """Yield (row, values) at each instant; an event of the instant itself counts."""
     coming = iter(events)
@@ -140,7 +155,7 @@ def lead(
         while event is not None and event.time <= instant:
             history.add(event)
             event = next(coming, None)
-        yield row, history.read(instant)
+        yield row, take(history, instant)
 
 
 def happened(view: View) -> str:

@@ -402,9 +402,10 @@ def test_a_password_that_feast_cannot_be_told_is_refused() -> None:
 @pytest.mark.parametrize("later", [0, 1, hours(1), hours(30), hours(24 * 60)])
 @pytest.mark.parametrize("view", VIEWS)
 def test_the_live_reader_says_what_feast_says_and_lets_time_pass(
-    feast: "FeatureStore", pipe: RedisPipe, view: str, later: int
+    feast: "FeatureStore", store: redis.Redis, pipe: RedisPipe, view: str, later: int
 ) -> None:
     row = a_row(view, 0)
+    store.delete(row.redis_key())
     ViewWriter(row.view, "freshet", KEY_TTL_SECONDS, pipe).write([row.encoded()])
     [reading] = LiveReader(pipe, "freshet", row.view).read([row.key], NOON + later)
     names = [feature.name for feature in row.view.features]

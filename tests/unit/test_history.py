@@ -13,7 +13,7 @@ from freshet.archive.blocks import file_of
 from freshet.archive.read import connect
 from freshet.archive.write import SCHEMA, Files, Filling
 from freshet.errors import FreshetError
-from freshet.history import training_set
+from freshet.history import History, training_set
 from freshet.udfs.views import Aggregation, View
 
 VIEW = View(
@@ -80,6 +80,14 @@ def test_time_goes_on_after_the_last_event(archive: Any) -> None:
     [half, over] = at(archive, NOON + minutes(40), NOON + hours(3))
     assert half == [2, pytest.approx(8.0 * 2**-0.5), ["i2", "i1"], 1800.0]
     assert over == [0, pytest.approx(8.0 * 2 ** -(170 / 60)), ["i2", "i1"], 170 * 60.0]
+
+
+def test_the_values_of_an_instant_itself_are_another_thing_than_what_a_reader_finds(archive: Any) -> None:
+    """A window that has passed in part: nobody has written it, but its value follows."""
+    rows = pd.DataFrame({"subject": "u1", "event_timestamp": pd.to_datetime([NOON + minutes(62)], unit="ms", utc=True)})
+    [row] = training_set(archive, [VIEW], rows, take=History.at).to_dict("records")
+    assert (at(archive, NOON + minutes(62))[0][0], row["clicks_1h"]) == (2, 1)
+    assert (row["items_last_2"], row["since"]) == (["i2", "i1"], 52 * 60.0)
 
 
 def test_an_entity_that_never_was_is_nothing(archive: Any) -> None:

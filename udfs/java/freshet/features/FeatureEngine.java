@@ -6,6 +6,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +16,7 @@ import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.streaming.api.TimeDomain;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 
@@ -117,18 +119,21 @@ final class FeatureEngine extends KeyedProcessFunction<String, Touch, Write> {
         Entity entity = entities.value();
         String[] parts = context.getCurrentKey().split("\0", -1);
         Spec.View view = views.get(parts[0]);
-        if (entity == null || view == null || entity.timer != timestamp) {
+        boolean isDue = context.timeDomain() == TimeDomain.PROCESSING_TIME; // only a backfill sets such timers
+        if (entity == null || view == null || !(isDue ? entity.isDue : entity.timer == timestamp)) {
             return;
         }
         entity.take(view.features);
-        entity.timer = Entity.NO_TIMER;
-        boolean isOver = passTo(timestamp, entity, view);
-        if (isOver || entity.isDue) {
+        boolean isOver = !isDue && passTo(timestamp, entity, view);
+        if (isDue || isOver) {
             entity.isDue = false;
             expired.inc(isOver ? 1 : 0);
-            out.collect(write(view, java.util.Arrays.copyOfRange(parts, 1, parts.length), entity, null));
+            out.collect(write(view, Arrays.copyOfRange(parts, 1, parts.length), entity, null));
         }
-        schedule(entity, view, context);
+        if (!isDue) {
+            entity.timer = Entity.NO_TIMER;
+            schedule(entity, view, context);
+        }
         entities.update(entity);
     }
 

@@ -10,8 +10,8 @@ import org.apache.flink.state.api.functions.KeyedStateBootstrapFunction;
 /**
  * Makes the state that {@link FeatureEngine} goes on from: of what was kept, with the filled features taken from the archive.
  *
- * <p>What the archive has changed is due: a timer for each such entity lets the engine write it, spread over some time, so that
- * a restored job is not held up by writing all of them at once.
+ * <p>What the archive has changed is due: a timer for each such entity lets the engine write it, by the clock, since the
+ * stream may be one of the past. They are spread over some time, so that a restored job is not held up by all of them at once.
  */
 final class SeedEntities extends KeyedStateBootstrapFunction<String, Seed> {
     private final Spec spec;
@@ -41,9 +41,10 @@ final class SeedEntities extends KeyedStateBootstrapFunction<String, Seed> {
         Entity entity = view == null ? seed.entity : joined(seed, entities.value(), view);
         if (view != null) {
             entity.timer = FeatureEngine.nextExpiry(entity, view);
-            if (entity.isDue) {
-                entity.timer = Math.min(entity.timer, from + Math.floorMod(seed.key.hashCode(), spreadMs + 1));
-            }
+        }
+        if (entity.isDue) {
+            long due = from + Math.floorMod(seed.key.hashCode(), spreadMs + 1);
+            context.timerService().registerProcessingTimeTimer(due);
         }
         if (entity.timer != Entity.NO_TIMER) {
             context.timerService().registerEventTimeTimer(entity.timer);
