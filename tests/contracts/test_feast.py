@@ -2,6 +2,7 @@
 
 import shutil
 import string as letters
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 import redis
+from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -233,7 +235,9 @@ def test_feast_apply_of_the_same_folder_changes_nothing(
     shutil.copy(repo / "definitions.py", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "definitions", raising=False)  # else Feast takes another folder's
     contents = parse_repo(tmp_path)
+    monkeypatch.delitem(sys.modules, "definitions")
     contents.projects.append(Project(name="freshet"))  # as Feast's command does
     objects, infrastructure, _ = feast.plan(contents)
     changed = [one for one in objects.feast_object_diffs if one.transition_type != TransitionType.UNCHANGED]
@@ -254,6 +258,12 @@ def feature_store_of(settings: Settings, repo: Path) -> "FeatureStore":
 
 
 def in_any_order(value: Any) -> Any:
+    """Return a property as it is compared: lists in any order, a source without the times of its registration."""
+    if isinstance(value, Message):
+        source: Any = type(value).FromString(value.SerializeToString())
+        source.ClearField("meta")
+        source.batch_source.ClearField("meta")
+        return source
     return value if isinstance(value, str) else sorted(map(str, value))
 
 
