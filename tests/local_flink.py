@@ -1,5 +1,6 @@
 """One JVM for the tests that need Flink: our Java classes are on its class path, and jobs run inside it."""
 
+import gc
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -111,6 +112,13 @@ class LocalFlink:
 
 
 @pytest.fixture
-def flink(jvm: Any, tmp_path: Path) -> Callable[[Mapping[str, str]], LocalFlink]:
-    """Make a Flink with these options; `flink({})` has the defaults."""
-    return lambda options: LocalFlink(tmp_path, options)
+def flink(jvm: Any, tmp_path: Path) -> Iterator[Callable[[Mapping[str, str]], LocalFlink]]:
+    """Make a Flink with these options; `flink({})` has the defaults.
+
+    Its planner works on the Java thread alone that made it. Each connection of Python's has a Java thread, and a collector
+    of garbage that runs in another thread of Python's takes the connection for a moment, and so moves ours to another one.
+    """
+    gc.collect()
+    gc.disable()
+    yield lambda options: LocalFlink(tmp_path, options)
+    gc.enable()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from builders import FEATURE_REPO
 from freshet.submit import Cluster
 from local_stack import Freshet, free_port_base
 
@@ -54,12 +55,19 @@ def test_what_does_not_exist_is_told_with_what_does(alone: dict[str, str], argum
         ("schemas", "register"),
         ("topn", "1"),
         ("replay", "--limit", "1"),
-        ("features", "get", "user", "1"),
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_without_a_stack_the_way_to_start_one_is_told(alone: dict[str, str], arguments: tuple[str, ...]) -> None:
     assert "freshet up" in complaint(alone, *arguments)
+
+
+def test_reading_features_without_definitions_leads_to_them_and_then_to_a_stack(alone: dict[str, str]) -> None:
+    """What there is to read follows from the definitions."""
+    read = ("features", "get", "item", "1")
+    assert "freshet features apply" in complaint(alone, *read)
+    Freshet(alone)("features", "apply", "--repo", str(FEATURE_REPO))
+    assert "freshet up" in complaint(alone, *read)
 
 
 @pytest.mark.parametrize(
