@@ -14,7 +14,7 @@ import pytest
 
 from builders import FEATURE_REPO
 from freshet.submit import Cluster
-from local_stack import Freshet, free_port_base
+from local_stack import Freshet, free_port_base, without_freshet
 
 if TYPE_CHECKING:
     from freshet.stack.stack import Stack
@@ -29,7 +29,7 @@ NOBODY = "http://127.0.0.1:1"
 def alone(tmp_path: Path) -> dict[str, str]:
     """The environment of a user who has started nothing."""
     own = {"FRESHET_LOCAL__HOME": str(tmp_path / ".freshet"), "FRESHET_LOCAL__PORT_BASE": str(free_port_base())}
-    return {name: value for name, value in os.environ.items() if not name.startswith("FRESHET_")} | own
+    return without_freshet(os.environ) | own
 
 
 def complaint(environment: dict[str, str], *arguments: str) -> str:

@@ -41,9 +41,9 @@ from by_definition import (
     share,
     since_last,
 )
-from engine_values import value_of
+from engine_values import about, archived, value_of
 from freshet.archive.read import connect
-from freshet.archive.write import SCHEMA, Files, Filling
+from freshet.archive.write import SCHEMA
 from freshet.history import TIMESTAMP, training_set
 from freshet.udfs.aggregates.aggregate import Event
 from freshet.udfs.engine_spec import arithmetic
@@ -199,10 +199,8 @@ class Online:
 def trained(events: Sequence[Record], instants: Sequence[int]) -> list[list[Any]]:
     """Return the features of a training set at these instants, from an archive of these events."""
     with tempfile.TemporaryDirectory() as folder:
-        filling, archive, vectors = Filling(0, 0), Path(folder) / "archive", Path(folder) / "vectors.json"
-        for offset, event in enumerate(events):
-            filling.add(event, offset)
-        filling.write(Files(str(archive)))
+        archive, vectors = Path(folder) / "archive", Path(folder) / "vectors.json"
+        archived(archive, list(events))
         lines = (json.dumps({"item_id": item, "vector": vector}) for item, vector in VECTORS.items())
         vectors.write_text("\n".join(lines))
         rows = pd.DataFrame({"subject": "u1", TIMESTAMP: pd.to_datetime(list(instants), unit="ms", utc=True)})
@@ -217,12 +215,6 @@ def defined(events: Sequence[Record], now: int) -> list[Any]:
         definition([Event(e["event_time"], brings(one, e), e["source_offset"]) for e in events], now)
         for one, definition in FEATURES
     ]
-
-
-def about(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [about(one) for one in value]
-    return pytest.approx(value, rel=1e-9, abs=1e-9) if isinstance(value, float) else value
 
 
 @settings(max_examples=40)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import SECOND, streams
+from engine_values import value_of
 from freshet.udfs.aggregates.aggregate import Event, state_after
 from freshet.udfs.aggregates.declared import AGGREGATES, aggregate_of
 from freshet.udfs.engine_spec import arithmetic
@@ -92,16 +93,6 @@ def in_java(jvm: Any, feature: Aggregation, events: list[Event[Any]], *, reload:
         if reload:
             trial.reload()
     return trial
-
-
-def value_of(proto: bytes) -> Any:
-    """Return what Feast's own class reads of a value."""
-    from feast.protos.feast.types.Value_pb2 import Value
-
-    value = Value.FromString(bytes(proto))
-    kind = value.WhichOneof("val")
-    found: Any = getattr(value, kind) if kind else None
-    return list(found.val) if kind and kind.endswith("list_val") else found
 
 
 def about(value: Any, events: list[Event[Any]]) -> Any:
