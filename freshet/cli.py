@@ -21,6 +21,7 @@ VERBS = {
     "submit": "submit:submit",
     "replay": "replay:replay",
     "topn": "topn:topn",
+    "explain": "explain:explain",
     "archive": "archive:archive",
     "train": "train:train",
     "model": "model:app",

@@ -11,13 +11,47 @@ from freshet.udfs.redis_pipe import RedisPipe, Script
 from freshet.udfs.versions import Version, Written
 
 
+class Because(NamedTuple):
+    """What a candidate source found an item by; `items` are ids, the strongest first."""
+
+    kind: str
+    items: tuple[str, ...]
+    text: str
+    strength: float
+
+
 class ListedItem(NamedTuple):
-    """One place of a list."""
+    """One place of a list.
+
+    Attributes:
+        item_id: the item.
+        score: what it was ranked by.
+        source: the candidate source that proposed it.
+        reason: a sentence for a person.
+        evidence: what the source found it by.
+        contributions: (feature, what it added to the score), the largest first.
+        moves: the rules of re-ranking that moved it, in order.
+    """
 
     item_id: str
     score: float
     source: str
     reason: str
+    evidence: Because | None = None
+    contributions: tuple[tuple[str, float], ...] = ()
+    moves: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return the place as a record of `recommendations`."""
+        return {
+            "item_id": self.item_id,
+            "score": self.score,
+            "source": self.source,
+            "reason": self.reason,
+            "evidence": self.evidence and self.evidence._asdict(),
+            "contributions": [{"feature": feature, "value": value} for feature, value in self.contributions],
+            "moves": self.moves,
+        }
 
 
 class Intervention(NamedTuple):
@@ -42,6 +76,7 @@ class TopList:
     computed_at: int
     event_id: str
     arm: str = "control"
+    config_version: str = ""
     intervention: Intervention | None = None
 
     def record(self) -> dict[str, Any]:
@@ -50,8 +85,9 @@ class TopList:
             "version": str(self.version),
             "placement": self.placement,
             "subject": self.subject,
-            "items": [item._asdict() for item in self.items],
+            "items": [item.record() for item in self.items],
             "model_version": self.model_version,
+            "config_version": self.config_version,
             "arm": self.arm,
             "tier": self.tier,
             "as_of": self.version.as_of,
