@@ -4,27 +4,23 @@ flink run --python benchmarks/scan.py
 """
 
 from freshet.jobs.runtime import environment
-from freshet.jobs.tables import source
-from freshet.schemas.topics import BY_NAME, INTERACTIONS_CLEAN
+from freshet.jobs.tables import clean_format, event_columns, source
+from freshet.schemas.topics import INTERACTIONS_CLEAN
 from freshet.settings import load_settings
-from freshet.udfs.view_sql import EVENT_COLUMNS
 
 
 def main() -> None:
     """Submit the job to the cluster that runs this."""
     settings = load_settings()
     env = environment("scan", settings, python="process")
-    columns = ", ".join(f"`{name}` {kind}" for name, kind in EVENT_COLUMNS.items())
-    value_format = f"""'value.format' = 'avro-confluent',
-  'value.avro-confluent.url' = '{settings.registry.url}',
-  'value.avro-confluent.subject' = '{BY_NAME[INTERACTIONS_CLEAN].subject}'"""
+    columns = event_columns()
     table = source(
         "events",
         columns,
         settings.kafka,
         topic=INTERACTIONS_CLEAN,
         group="freshet-scan",
-        value_format=value_format,
+        value_format=clean_format(settings.registry),
         rebuild=True,
     )
     env.execute_sql(table)

@@ -20,8 +20,8 @@ from freshet.jobs.feature_registry import registered_views
 from freshet.jobs.features import engine_spec_of
 from freshet.jobs.runtime import environment
 from freshet.jobs.sql_functions import register_functions
-from freshet.jobs.tables import bounded_source
-from freshet.schemas.topics import BY_NAME, INTERACTIONS_CLEAN
+from freshet.jobs.tables import bounded_source, clean_format, event_columns
+from freshet.schemas.topics import INTERACTIONS_CLEAN
 from freshet.settings import Settings, load_settings
 from freshet.udfs.view_sql import EVENT_COLUMNS, brought_query, quoted
 from freshet.udfs.views import View
@@ -74,25 +74,20 @@ def run(env: StreamTableEnvironment, settings: Settings, views: Sequence[View], 
 
 def archived_table(folder: str) -> str:
     """Return the DDL of the archived events."""
-    columns = ", ".join(f"`{name}` {kind}" for name, kind in EVENT_COLUMNS.items())
-    return f"""CREATE TEMPORARY TABLE archived ({columns}, clean_partition INT, clean_offset BIGINT) WITH (
+    return f"""CREATE TEMPORARY TABLE archived ({event_columns()}, clean_partition INT, clean_offset BIGINT) WITH (
   'connector' = 'filesystem', 'path' = '{folder}', 'format' = 'json')"""
 
 
 def _latest_table(settings: Settings, starts: Offsets, ends: Offsets) -> str:
-    columns = ", ".join(f"`{name}` {kind}" for name, kind in EVENT_COLUMNS.items())
     place = "clean_partition INT METADATA FROM 'partition' VIRTUAL, clean_offset BIGINT METADATA FROM 'offset' VIRTUAL"
-    value_format = f"""'value.format' = 'avro-confluent',
-  'value.avro-confluent.url' = '{settings.registry.url}',
-  'value.avro-confluent.subject' = '{BY_NAME[INTERACTIONS_CLEAN].subject}'"""
     return bounded_source(
         "latest",
-        f"{columns}, {place}",
+        f"{event_columns()}, {place}",
         settings.kafka,
         topic=INTERACTIONS_CLEAN,
         starts=starts,
         ends=ends,
-        value_format=value_format,
+        value_format=clean_format(settings.registry),
     )
 
 

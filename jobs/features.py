@@ -13,11 +13,11 @@ from pyflink.table.statement_set import StatementSet
 from freshet.jobs.feature_registry import registered_views
 from freshet.jobs.runtime import environment, schema_id
 from freshet.jobs.sql_functions import register_functions
-from freshet.jobs.tables import sink, source
-from freshet.schemas.topics import BY_NAME, FEATURE_UPDATES, INTERACTIONS_CLEAN, INTERACTIONS_REJECTED
+from freshet.jobs.tables import clean_format, event_columns, sink, source
+from freshet.schemas.topics import FEATURE_UPDATES, INTERACTIONS_CLEAN, INTERACTIONS_REJECTED
 from freshet.settings import Settings, load_settings
 from freshet.udfs.engine_spec import DEFINITIONS, FEATURES, EngineConfig, definition_ids, digest_of, engine_spec
-from freshet.udfs.view_sql import EVENT_COLUMNS, brought_query, unique_events
+from freshet.udfs.view_sql import brought_query, unique_events
 from freshet.udfs.views import View
 
 NAME = "features"
@@ -55,17 +55,13 @@ def with_features(env: StreamTableEnvironment, brought: Table, spec: str) -> tup
 
 
 def _source_table(settings: Settings) -> str:
-    columns = ", ".join(f"`{name}` {kind}" for name, kind in EVENT_COLUMNS.items())
-    value_format = f"""'value.format' = 'avro-confluent',
-  'value.avro-confluent.url' = '{settings.registry.url}',
-  'value.avro-confluent.subject' = '{BY_NAME[INTERACTIONS_CLEAN].subject}'"""
     return source(
         "events",
-        f"{columns}, pt AS PROCTIME()",
+        f"{event_columns()}, pt AS PROCTIME()",
         settings.kafka,
         topic=INTERACTIONS_CLEAN,
         group="freshet-features",
-        value_format=value_format,
+        value_format=clean_format(settings.registry),
         rebuild=True,
     )
 

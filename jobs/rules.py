@@ -11,13 +11,12 @@ from pyflink.table.statement_set import StatementSet
 from freshet.errors import FreshetError
 from freshet.jobs.rule_registry import registered_rules
 from freshet.jobs.runtime import environment, schema_id
-from freshet.jobs.tables import sink, source
-from freshet.schemas.topics import BY_NAME, FEATURE_UPDATES, INTERACTIONS_CLEAN
+from freshet.jobs.tables import clean_format, event_columns, sink, source
+from freshet.schemas.topics import FEATURE_UPDATES, INTERACTIONS_CLEAN
 from freshet.settings import Settings, load_settings
 from freshet.udfs.operators.trigger import trigger_udf
 from freshet.udfs.rule_sql import TRIGGERS, event_time, fired, moments, ticking_table
 from freshet.udfs.rules import RULES, Rule, digest_of
-from freshet.udfs.view_sql import EVENT_COLUMNS
 
 NAME = "rules"
 
@@ -46,15 +45,11 @@ def build(env: StreamTableEnvironment, settings: Settings, rules: Sequence[Rule]
 
 
 def _source_table(settings: Settings) -> str:
-    columns = [f"`{name}` {kind}" for name, kind in EVENT_COLUMNS.items()]
     arrived = "arrived TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL"
-    value_format = f"""'scan.watermark.idle-timeout' = '{IDLE}',
-  'value.format' = 'avro-confluent',
-  'value.avro-confluent.url' = '{settings.registry.url}',
-  'value.avro-confluent.subject' = '{BY_NAME[INTERACTIONS_CLEAN].subject}'"""
+    value_format = f"'scan.watermark.idle-timeout' = '{IDLE}',\n  {clean_format(settings.registry)}"
     return source(
         "events",
-        ", ".join([*columns, arrived, "pt AS PROCTIME()", *event_time(ARRIVED_MS)]),
+        ", ".join([event_columns(), arrived, "pt AS PROCTIME()", *event_time(ARRIVED_MS)]),
         settings.kafka,
         topic=INTERACTIONS_CLEAN,
         group="freshet-rules",

@@ -3,11 +3,25 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from freshet.settings import Kafka
+from freshet.schemas.topics import BY_NAME, INTERACTIONS_CLEAN
+from freshet.settings import Kafka, Registry
+from freshet.udfs.view_sql import EVENT_COLUMNS
 
 # Records that a job makes of one bundle leave in one request; the producer's default of 5 ms would only be waited for.
 # Consumers keep their defaults: the broker answers as soon as there is anything, and what came together goes on together.
 LINGER_MS = 1
+
+
+def event_columns() -> str:
+    """Return the columns of a clean event, as a table declares them."""
+    return ", ".join(f"`{name}` {kind}" for name, kind in EVENT_COLUMNS.items())
+
+
+def clean_format(registry: Registry) -> str:
+    """Return the options by which a table reads the records of `interactions.clean`."""
+    return f"""'value.format' = 'avro-confluent',
+  'value.avro-confluent.url' = '{registry.url}',
+  'value.avro-confluent.subject' = '{BY_NAME[INTERACTIONS_CLEAN].subject}'"""
 
 
 def source(

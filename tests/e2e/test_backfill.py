@@ -149,7 +149,7 @@ def test_a_new_feature_of_a_view_that_ran_is_filled_and_the_others_go_on(filled:
 
 def test_who_has_done_nothing_since_is_in_the_store_all_the_same(filled: tuple[Settings, Crowd]) -> None:
     settings, _ = filled
-    until(lambda: reading(settings, IDLE, VIEW, COUNT).values == (3,), "the idle user", timeout_s=30)
+    until(lambda: reading(settings, IDLE, VIEW, COUNT).values == (3,), "the idle user", timeout_s=90)
 
 
 def test_with_nothing_new_the_command_says_so(filled: tuple[Settings, Crowd], freshet: Any) -> None:
