@@ -23,10 +23,10 @@ MYPY := ../$(BIN)/mypy --config-file ../pyproject.toml
 EDITABLE := s@([^ ]*/)?build/__editable__[^/]*/freshet/(schemas|udfs|models|jobs)/@\2/@g; s@([^ ]*/)?build/__editable__[^/]*/@@g
 SHELL := bash
 
-.PHONY: help setup demo test test-unit lint check-style check-types check-layers check-documents format bench train lock ci down clean
+.PHONY: help setup demo test test-unit lint check-style check-types check-layers check-documents format bench bench-quality train lock ci down clean
 
 help: ## List the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
 
 setup: ## Make .venv from the locked requirements; does nothing when it is up to date
 	$(if $(shell test "$$(cat $(STAMP) 2>/dev/null)" = "$$($(fingerprint))" || echo stale),$(make_environment))
@@ -79,6 +79,12 @@ format: setup ## Format the code and mend what ruff can mend
 bench: setup ## Run the benchmarks, some beside Quix Streams in .venv-quix; twenty minutes
 	@$(BIN)/python benchmarks/run.py
 
+bench-quality: setup ## Hold the recommendations to other libraries on real events, in .venv-quality; fifteen minutes
+	@test -x .venv-quality/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-quality
+	@$(BIN)/uv pip sync --quiet --python .venv-quality/bin/python --require-hashes requirements/quality.txt
+	@$(call install_freshet,.venv-quality)
+	@$(BIN)/python benchmarks/quality/run.py
+
 train: setup ## Train the model anew in .venv-train, which takes gigabytes
 	@test -x .venv-train/bin/python || $(BIN)/python -m venv .venv-train
 	@$(BIN)/uv pip sync --python .venv-train/bin/python --require-hashes requirements/train.txt
@@ -92,6 +98,7 @@ lock: setup ## Write requirements/ anew from pyproject.toml; UPGRADE=1 takes new
 	@$(compile) requirements/gpu.txt --extra gpu -c requirements/dev.txt pyproject.toml
 	@$(compile) requirements/train.txt --extra cpu --extra train -c requirements/dev.txt pyproject.toml
 	@echo 'quixstreams>=3.28,<4' | $(subst 3.10,3.11,$(compile)) requirements/quix.txt -
+	@$(subst 3.10,3.11,$(compile)) requirements/quality.txt --overrides requirements/quality-overrides.in requirements/quality.in
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
   $(if $(UPGRADE),--upgrade) -o
 
@@ -102,4 +109,4 @@ down: ## Stop the local stack; its data stay
 	@test ! -x $(BIN)/freshet || $(BIN)/freshet down
 
 clean: down ## Remove all that was made here: environments, caches, and the local stack's data
-	rm -rf .venv .venv-quix .venv-train build *.egg-info .freshet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-quality .venv-quix .venv-train build *.egg-info .freshet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -12,8 +12,8 @@ setup(
     package_data={
         "": ["py.typed"],
         "freshet.schemas": ["*.avsc"],
-        "freshet.udfs": ["*.lua", "java/freshet/features/*.java"],
-        "freshet.models": ["artefacts/*", "artefacts/*/*/*"],
+        "freshet.udfs": ["*.lua", "java/freshet/features/*.java", "java/freshet/trends/*.java"],
+        "freshet.models": ["*.yaml", "artefacts/*", "artefacts/*/*/*"],
         "freshet.flink_conf": ["*.yaml", "*.properties", "*.lock"],
     },
 )

@@ -1,7 +1,7 @@
 """How long after an event is produced its features, and the list that they lead to, can be read from Redis.
 
 The front door is the raw topic `interactions`; ingest, features and scoring run, with checkpoints. The load is open-loop: each
-event has its time, whatever the jobs do. One event in ten is a probe: its user has several events already and one event
+event has its time, whatever the jobs do. One event in six is a probe: its user has several events already and one event
 outstanding at most, so the number that its features must count up to is known. A process of its own polls for that.
 """
 
@@ -26,8 +26,8 @@ from freshet.submit import Job
 from freshet.udfs.feast_layout import EntityKeys, version_field
 from freshet.udfs.pseudonym import load_key, subject_of
 
-RATE = 500.0
-PROBE_EVERY = 10
+RATE = 300.0
+PROBE_EVERY = 6
 PROBES = 1_000  # users that are probed in turn: at 50 probes a second, each every 20 s
 BACKGROUND_USERS = 20_000
 LINGER_MS = 4  # as a front end that sends hundreds of events a second has it; part of what is measured

@@ -16,6 +16,7 @@ from pathlib import Path
 import fresh
 import latency
 import peer
+import scoring
 from figures import RESULTS, merge, show, this_run
 from harness import MIB, ROOT, Bench, bench_stack
 from one_topic import OneTopic
@@ -101,6 +102,12 @@ def latencies(bench: Bench, options: Options) -> Figures:
     return latency.figures(bench, VIEW, 3 * options.warm_up_s, options.seconds)
 
 
+def scoring_alone(bench: Bench, options: Options) -> Figures:
+    """Measure how many announced users a second the scoring job makes lists for."""
+    console.print("[bold]scoring[/bold] ...")
+    return scoring.figures(bench, scoring.QUICK if options.quick else scoring.FULL, console)
+
+
 @dataclass(frozen=True)
 class Group:
     """Benchmarks that share a stack."""
@@ -116,6 +123,7 @@ GROUPS = (
     Group(ROCKSDB, over_one_topic(ROCKSDB), "rocksdb"),
     Group(("fresh",), freshness),
     Group(("latency",), latencies),
+    Group(("scoring",), scoring_alone),
 )
 NAMES = tuple(name for group in GROUPS for name in group.names)
 

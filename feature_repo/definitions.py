@@ -70,7 +70,22 @@ user_activity = StreamFeatureView(
         Field(
             name="user_items_last_20", dtype=Array(String), description="items of the latest 20 events, newest first"
         ),
+        Field(
+            name="user_item_times_last_20",
+            dtype=Array(String),
+            description="when these events were, milliseconds as text",
+        ),
         Field(name="user_purchases_last_50", dtype=Array(String), description="items bought last, newest first"),
+        Field(
+            name="user_purchase_times_last_50",
+            dtype=Array(String),
+            description="when these were bought, milliseconds as text",
+        ),
+        Field(
+            name="user_cart_events_last_50",
+            dtype=Array(String),
+            description="what went into the cart, out of it, or was bought: the kind of event and the item",
+        ),
         Field(
             name="user_categories_last_50",
             dtype=Array(String),
@@ -118,7 +133,10 @@ user_activity = StreamFeatureView(
             name="user_spend_sum_24h", function="sum", column="value", time_window=DAY, slide_interval=30 * MINUTE
         ),
         Aggregation(name="user_items_last_20", function="last_n", column="item_id"),
+        Aggregation(name="user_item_times_last_20", function="last_n", column="moment"),
         Aggregation(name="user_purchases_last_50", function="last_n", column="item_id"),
+        Aggregation(name="user_purchase_times_last_50", function="last_n", column="moment"),
+        Aggregation(name="user_cart_events_last_50", function="last_n", column="step"),
         Aggregation(name="user_categories_last_50", function="last_n_distinct", column="category"),
         Aggregation(name="user_session_length", function="session_count", column="event_id", time_window=30 * MINUTE),
         Aggregation(name="user_session_depth", function="session_count", column="event_id", time_window=30 * MINUTE),
@@ -159,9 +177,16 @@ user_activity = StreamFeatureView(
         ),
     ],
     tags={
+        "derive.moment": "CASE WHEN item_id IS NOT NULL THEN CAST(event_time AS STRING) END",
+        "derive.step": "event_type || ' ' || item_id",
         "user_spend_sum_24h.where": PURCHASE,
         "user_items_last_20.n": "20",
+        "user_item_times_last_20.n": "20",
         "user_purchases_last_50.n": "50",
+        "user_purchase_times_last_50.n": "50",
+        "user_purchase_times_last_50.where": PURCHASE,
+        "user_cart_events_last_50.n": "50",
+        "user_cart_events_last_50.where": "event_type IN ('add_to_cart', 'remove_from_cart', 'purchase')",
         "user_categories_last_50.n": "50",
         "user_purchases_last_50.where": PURCHASE,
         "user_session_depth.where": PAGE_VIEWS,

@@ -38,9 +38,10 @@ class Answer:
 class ListReader:
     """A connection to the store that reads lists."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, placement: str | None = None) -> None:
+        """Read lists of a placement; None: of the first that the settings name."""
         self._store = redis.Redis.from_url(settings.redis.url.get_secret_value(), socket_timeout=5)
-        self._placement = settings.lists.placement
+        self._placement = placement or settings.lists.placements[0]
         self._key = load_key(settings.privacy.pseudonym_key_file)
 
     def subject(self, user_id: str) -> str:

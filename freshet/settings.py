@@ -115,14 +115,31 @@ class Model(Section):
     providers: tuple[str, ...] = Field(
         (), description="ONNX Runtime providers in order; empty: the best of this machine"
     )
+    precision: Literal["fp32", "fp16", "int8"] = Field(
+        "fp32", description="which of the artefact's graphs scores; `freshet train` tells what each loses"
+    )
 
 
 class Lists(Section):
     """The lists that are written."""
 
-    placement: str = Field("home", pattern=r"^[a-z0-9_-]+$", description="name of the place that shows the list")
-    length: int = Field(20, ge=1, le=500, description="items in a list")
-    ttl_seconds: int = Field(7 * 86400, ge=1, description="lifetime of a user's list after its last update")
+    placement: str = Field(
+        "home",
+        pattern=r"^[a-z0-9_-]+(,[a-z0-9_-]+)*$",
+        description="places that show lists, comma separated, of the configuration",
+    )
+    config: Path | None = Field(
+        None, description="YAML file of placements: sources, shares, re-ranking; empty: the one that ships"
+    )
+    length: int | None = Field(None, ge=1, le=500, description="items in a list; empty: as the placement says")
+    ttl_seconds: int | None = Field(
+        None, ge=1, description="lifetime of a user's list after its last update; empty: as the placement says"
+    )
+
+    @property
+    def placements(self) -> tuple[str, ...]:
+        """The names of the places."""
+        return tuple(dict.fromkeys(self.placement.split(",")))
 
 
 class Archive(Section):

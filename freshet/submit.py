@@ -24,6 +24,7 @@ JOBS = {
     "features": "keep the stream feature views of the Feast registry fresh in the online store",
     "scoring": "score each updated user and write the top-N list",
     "rules": "let what a user does trigger boosts, recalls and interventions",
+    "trends": "keep what all users do together: followers, baskets, what is popular, sessions",
 }
 LIVE = frozenset(("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING", "RECONCILING"))
 SUBMIT_TIMEOUT_S = 600

@@ -10,9 +10,9 @@ from pyflink.table.statement_set import StatementSet
 
 from freshet.jobs.runtime import environment, schema_id
 from freshet.jobs.tables import sink, source
-from freshet.models.artefact import Artefact
-from freshet.models.manifest import MODEL
-from freshet.models.recommend import RecommenderConfig, Update, load_recommender
+from freshet.models.profiles import Update
+from freshet.models.serving import ServingConfig, load_list_maker
+from freshet.models.tiers import load
 from freshet.schemas.topics import FEATURE_UPDATES, RECOMMENDATIONS
 from freshet.settings import Settings, load_settings
 from freshet.udfs.operators.score import score_udf
@@ -24,11 +24,13 @@ def build(env: TableEnvironment, settings: Settings) -> StatementSet:
     """Return the job's statements, ready to execute.
 
     Raises:
-        FreshetError: the model's artefact is missing or damaged; better told here than by a job that restarts.
+        FreshetError: the model is missing, damaged or no model, or the placements are not what they should be; better
+            told here than by a job that restarts.
     """
-    artefact = Artefact.load(settings.model.path)
-    artefact.manifest.checked(artefact.folder, MODEL)
-    make_lists = partial(load_recommender, _config(settings))
+    config = _config(settings)
+    config.load_placements()
+    load(config.model_path, config.providers, config.precision)
+    make_lists = partial(load_list_maker, config)
     score = score_udf(make_lists, Update, settings.registry.url, schema_id(settings, RECOMMENDATIONS))
     env.create_temporary_function("score", score)
     columns, kafka = "subject STRING, payload BYTES", settings.kafka
@@ -45,13 +47,17 @@ def build(env: TableEnvironment, settings: Settings) -> StatementSet:
     return statements
 
 
-def _config(settings: Settings) -> RecommenderConfig:
-    return RecommenderConfig(
+def _config(settings: Settings) -> ServingConfig:
+    return ServingConfig(
         redis_url=settings.redis.url.get_secret_value(),
+        bootstrap_servers=settings.kafka.bootstrap_servers,
+        registry_url=settings.registry.url,
         project=settings.redis.project,
         model_path=settings.model.path,
         providers=settings.model.providers,
-        placement=settings.lists.placement,
+        precision=settings.model.precision,
+        placements=settings.lists.placements,
+        placements_path=settings.lists.config,
         length=settings.lists.length,
         ttl_seconds=settings.lists.ttl_seconds,
     )

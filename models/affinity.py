@@ -40,15 +40,16 @@ class Affinities:
         table = np.zeros((len(users), len(self._begins), len(FEATURES)))
         keys: list[bytes] = []
         places: list[tuple[int, int]] = []
+        is_asked = np.zeros(table.shape[:2], np.bool_)
+        is_asked[np.arange(len(users))[:, None], kinds] = True
         for row, (subject, categories) in enumerate(users):
-            end = self._reader.key_of.end(subject)
-            wanted = {self._number_of.get(category, 0) for category in categories}.intersection(kinds[row].tolist()) - {
-                0
-            }
+            end, of_candidates = self._reader.key_of.end(subject), is_asked[row]
+            wanted = {kind for one in categories if (kind := self._number_of.get(one, 0)) and of_candidates[kind]}
             keys += [self._begins[kind] + end for kind in wanted]
             places += [(row, kind) for kind in wanted]
-        for at, reading in self._reader.found(keys):
-            row, kind = places[at]
-            age = max(int(as_of[row]) - (reading.as_of or 0), 0)
-            table[row, kind] = np.array(reading.values, np.float64) * np.exp2(-age / HALF_LIVES_MS)
+        if keys:
+            there = self._reader.numbers(keys)
+            row, kind = np.array(places)[there.positions].T
+            age = np.maximum(as_of[row] - there.as_of, 0)
+            table[row, kind] = there.values * np.exp2(-age[:, None] / HALF_LIVES_MS)
         return np.asarray(table[np.arange(len(users))[:, None], kinds])

@@ -1,5 +1,6 @@
 """A trained model on disk, and what the stream job needs of it beside the network."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from freshet.errors import FreshetError
 from freshet.models.candidates import Candidates, CovisitTable, candidates
-from freshet.models.manifest import COVISITS, ITEMS, Manifest
+from freshet.models.light import LightModel, Parameters, Traits
+from freshet.models.manifest import COVISITS, ITEMS, LIGHT, Manifest
 from freshet.models.vocabulary import Vocabulary
 
 DEFAULT_NAME = "home-ranker"
@@ -27,14 +29,18 @@ class Artefact:
     covisits: CovisitTable
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> "Artefact":
+    def load(cls, folder: Path | None = None, unchecked: Collection[str] = ()) -> "Artefact":
         """Read an artefact; None reads the one that ships.
+
+        Args:
+            folder: of the artefact.
+            unchecked: files, not read here, that may be missing or damaged.
 
         Raises:
             FreshetError: there is none, or it is damaged, or it does not fit this version of the code.
         """
         folder = folder or default_folder()
-        manifest = Manifest.read(folder)
+        manifest = Manifest.read(folder, unchecked)
         try:
             vocabulary, covisits = Vocabulary.read(folder / ITEMS), CovisitTable.read(folder / COVISITS)
         except ValueError as error:
@@ -42,6 +48,23 @@ class Artefact:
         if not manifest.items == len(vocabulary) == covisits.size - 1:
             raise FreshetError(f"The files of the model at {folder} disagree on its items; train it again.")
         return cls(folder, manifest, vocabulary, covisits)
+
+    @property
+    def version(self) -> str:
+        """The model's name and version, as lists carry it."""
+        return f"{self.manifest.name}/{self.manifest.version}"
+
+    def light(self) -> LightModel:
+        """Return the light model.
+
+        Raises:
+            FreshetError: its file is not what training writes.
+        """
+        try:
+            parameters = Parameters.read(self.folder / LIGHT)
+        except (OSError, ValueError) as error:
+            raise FreshetError(f"The light model at {self.folder} is not usable ({error}); train it again.") from None
+        return LightModel(parameters, Traits.of(self.covisits, self.vocabulary.item_category), self.version)
 
     @cached_property
     def popular(self) -> NDArray[np.int64]:

@@ -7,18 +7,20 @@ The features are those of the stream job, read at an instant that lies before th
 - `Moment.LAST_EVENT`: the instant of the user's previous event, with that event and all before it. This is when the
   stream job writes the list that the user finds at the visit.
 
-A visit that is a user's first has nothing before it and makes no example.
+A visit that is a user's first has nothing before it and makes no example. What is to be foreseen is what the user buys or
+clicks at the visit, or, with a horizon, within so long from then on: in a log of all events a purchase follows clicks.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from freshet.models import features
-from freshet.models.dataset import Events, Visits
+from freshet.models.dataset import BOUGHT, CLICKED, ITEM, PAGE, WANTED, Events, Visits
 from freshet.models.features import RECENT, SESSION_GAP_MS, WINDOWS
 
 Ints = NDArray[np.int64]
@@ -53,7 +55,7 @@ class Questions:
         as_of: the instant, ms.
         known: one past the position of the last event of the user that is known then.
         first: position of the user's first event.
-        visit_end: one past the last event of the visit to foresee, which begins at `known`.
+        visit_end: one past the last event to foresee, the first of which is at `known`.
         inclusive: bool [Q], whether events of other users at that very instant are known too.
     """
 
@@ -81,7 +83,9 @@ class Examples:
         recent_items: int64 [B, 20]; candidates: int64 [B, C].
         user_features: float32 [B, U]; candidate_features: float32 [B, C, F].
         bought: bool [B, C], whether the candidate was bought at the visit.
-        to_find: int64 [B], known items bought at the visit that are not among the recent items, candidates or not.
+        clicked: bool [B, C], whether it was clicked.
+        to_find: int64 [B], known items bought or clicked at the visit that are not among the recent items, candidates or
+            not.
     """
 
     recent_items: Ints
@@ -89,11 +93,21 @@ class Examples:
     user_features: features.Floats
     candidate_features: features.Floats
     bought: NDArray[np.bool_]
+    clicked: NDArray[np.bool_]
     to_find: Ints
 
     def __len__(self) -> int:
         """Return the number of users."""
         return len(self.recent_items)
+
+    def take(self, rows: Ints) -> "Examples":
+        """Return the examples of these rows."""
+        return Examples(**{name: column[rows] for name, column in vars(self).items()})
+
+    @property
+    def wanted(self) -> NDArray[np.bool_]:
+        """Whether the candidate was bought or clicked, bool [B, C]."""
+        return self.bought | self.clicked
 
 
 class DecayedCounts:
@@ -121,8 +135,16 @@ class DecayedCounts:
         return np.asarray(self._counts[:, keys] * np.exp2(-age / self._half_lives))
 
 
-def ask(visits: Visits, since_ms: int, until_ms: int, moment: Moment) -> Questions:
-    """Return one question for each visit of a period (ms, the end not included) that is not its user's first."""
+def ask(visits: Visits, since_ms: int, until_ms: int, moment: Moment, horizon_ms: int = 0) -> Questions:
+    """Return one question for each visit of a period (ms, the end not included) that is not its user's first.
+
+    Args:
+        visits: of all users.
+        since_ms: where the period begins.
+        until_ms: where it ends; an answer never reaches beyond it.
+        moment: when the features are read.
+        horizon_ms: how long after its instant the answer to a visit ends; 0: with the visit.
+    """
     asked = np.flatnonzero((visits.at >= since_ms) & (visits.at < until_ms) & (visits.start > visits.first))
     at_visit = moment is Moment.VISIT
     return Questions(
@@ -130,9 +152,17 @@ def ask(visits: Visits, since_ms: int, until_ms: int, moment: Moment) -> Questio
         as_of=visits.at[asked if at_visit else asked - 1],
         known=visits.start[asked],
         first=visits.first[asked],
-        visit_end=visits.end[asked],
+        visit_end=_ends(visits, asked, np.minimum(visits.at[asked] + horizon_ms, until_ms - 1)),
         inclusive=np.full(len(asked), not at_visit),
     )
+
+
+def _ends(visits: Visits, asked: Ints, until: Ints) -> Ints:
+    """Return one past the last event of the same user up to each of these instants."""
+    # Added and not or-ed: an instant may lie before 1970.
+    instants = (visits.user << USER_SHIFT) + visits.at
+    last = np.searchsorted(instants, (visits.user[asked] << USER_SHIFT) + until, side="right") - 1
+    return np.asarray(visits.end[np.maximum(last, asked)])
 
 
 def joined(parts: list[Questions]) -> Questions:
@@ -143,9 +173,12 @@ def joined(parts: list[Questions]) -> Questions:
 
 def recent_rows(events: Events, questions: Questions) -> Ints:
     """Return the known ones among the last 20 items of each user, int64 [Q, 20], newest first, then 0."""
-    positions = questions.known[:, None] - 1 - np.arange(RECENT)
-    there = positions >= questions.first[:, None]
-    rows = np.where(there, events.item[np.maximum(positions, 0)], 0)
+    about_items = np.flatnonzero(events.signs & ITEM)
+    items = np.append(events.item[about_items], 0)
+    before = np.searchsorted(about_items, questions.known)
+    positions = before[:, None] - 1 - np.arange(RECENT)
+    there = positions >= np.searchsorted(about_items, questions.first)[:, None]
+    rows = np.where(there, items[np.maximum(positions, 0)], 0)
     return np.take_along_axis(rows, np.argsort(rows == 0, axis=1, kind="stable"), axis=1)
 
 
@@ -161,18 +194,22 @@ def activity(events: Events, questions: Questions) -> Reals:
     counts = [questions.known - start for start in starts]
     spent = np.concatenate(([0.0], np.cumsum(events.value)))
     spend = spent[questions.known] - spent[starts[-1]]
-    length, seconds = _session(events, questions)
-    depth = np.zeros(len(questions))  # purchases are not page views
+    length, seconds = _session(events, questions, np.arange(len(events)))
+    depth, _ = _session(events, questions, np.flatnonzero(events.signs & PAGE))
     return np.asarray(np.stack([*counts, spend, length, depth, seconds], axis=1), dtype=np.float64)
 
 
-def _session(events: Events, questions: Questions) -> tuple[Ints, Reals]:
-    begins = (np.diff(events.user, prepend=-1) != 0) | (np.diff(events.at, prepend=0) >= SESSION_GAP_MS)
-    session_start = np.maximum.accumulate(np.where(begins, np.arange(len(events)), 0))
-    last = questions.known - 1
+def _session(events: Events, questions: Questions, counted: Ints) -> tuple[Ints, Reals]:
+    """Return events and seconds of each user's session, made of the events at these positions alone."""
+    if not len(counted):
+        return np.zeros(len(questions), np.int64), np.zeros(len(questions))
+    user, at = events.user[counted], events.at[counted]
+    begins = (np.diff(user, prepend=-1) != 0) | (np.diff(at, prepend=0) >= SESSION_GAP_MS)
+    session_start = np.maximum.accumulate(np.where(begins, np.arange(len(counted)), 0))
+    last = np.searchsorted(counted, questions.known) - 1
     start = session_start[last]
-    live = questions.as_of - events.at[last] < SESSION_GAP_MS
-    return np.where(live, last - start + 1, 0), np.where(live, events.at[last] - events.at[start], 0) / 1000
+    live = (counted[last] >= questions.first) & (last >= 0) & (questions.as_of - at[last] < SESSION_GAP_MS)
+    return np.where(live, last - start + 1, 0), np.where(live, at[last] - at[start], 0) / 1000
 
 
 class Walk:
@@ -197,9 +234,9 @@ class Walk:
                 self._see(position)
                 continue
             recent = recents[position]
-            targets = self._to_find(questions, position, recent)
-            if len(targets):
-                rows.append(self._read(questions, position, recent, raw_user[position], targets, choose))
+            outcomes = self._to_find(questions, position, recent)
+            if len(outcomes.targets):
+                rows.append(self._read(questions, position, recent, raw_user[position], outcomes, choose))
             if len(rows) == batch:
                 yield _stacked(rows)
                 rows = []
@@ -210,7 +247,7 @@ class Walk:
         users = int(self._events.user[-1]) + 1
         self._affinity = DecayedCounts(users * self._width, features.AFFINITY_HALF_LIVES_MS)
         self._popularity = DecayedCounts(len(self._item_category), features.POPULARITY_HALF_LIVES_MS)
-        self._wanted = np.zeros(len(self._item_category), np.bool_)
+        self._marked = np.zeros(len(self._item_category), np.bool_)
         self._everything = np.arange(1, len(self._item_category))
         self._popular, self._popular_at = self._everything, -POPULAR_FOR_MS
 
@@ -233,22 +270,29 @@ class Walk:
     def _keys(self, user: int, categories: Ints) -> Ints:
         return np.asarray(user * self._width + categories)
 
-    def _to_find(self, questions: Questions, position: int, recent: Ints) -> Ints:
-        items = self._events.item[questions.known[position] : questions.visit_end[position]]
+    def _to_find(self, questions: Questions, position: int, recent: Ints) -> "_Outcomes":
+        rows = slice(questions.known[position], questions.visit_end[position])
+        items, signs = self._events.item[rows], self._events.signs[rows]
         # Sets: for a dozen items they take a tenth of the time of np.isin.
-        return np.array(sorted(set(items.tolist()) - set(recent.tolist()) - {0}), np.int64)
+        barred = {0, *recent.tolist()}
+        found = [sorted(set(items[signs & sign > 0].tolist()) - barred) for sign in (WANTED, BOUGHT, CLICKED)]
+        return _Outcomes(*(np.array(one, np.int64) for one in found))
+
+    def _marks(self, targets: Ints, chosen: Ints) -> NDArray[np.bool_]:
+        self._marked[targets] = True
+        marks = self._marked[chosen]
+        self._marked[targets] = False
+        return marks
 
     def _read(
-        self, questions: Questions, position: int, recent: Ints, raw_user: Reals, targets: Ints, choose: Choose
+        self, questions: Questions, position: int, recent: Ints, raw_user: Reals, outcomes: "_Outcomes", choose: Choose
     ) -> "_Row":
         at = int(questions.as_of[position])
-        chosen = choose(recent, self._by_popularity(at), targets)
+        chosen = choose(recent, self._by_popularity(at), outcomes.targets)
         keys = self._keys(int(questions.user[position]), self._item_category[chosen])
         raw = np.concatenate([self._affinity.read(keys, at), self._popularity.read(chosen, at)])
-        self._wanted[targets] = True
-        bought = self._wanted[chosen]
-        self._wanted[targets] = False
-        return _Row(recent, chosen, raw_user, raw.astype(np.float32), bought, len(targets))
+        bought, clicked = self._marks(outcomes.bought, chosen), self._marks(outcomes.clicked, chosen)
+        return _Row(recent, chosen, raw_user, raw.astype(np.float32), bought, clicked, len(outcomes.targets))
 
     def _by_popularity(self, at: int) -> Ints:
         if at - self._popular_at >= POPULAR_FOR_MS:
@@ -260,6 +304,12 @@ class Walk:
 _BEFORE, _UPDATE, _AFTER = 0, 1, 2
 
 
+class _Outcomes(NamedTuple):
+    targets: Ints
+    bought: Ints
+    clicked: Ints
+
+
 @dataclass(frozen=True, eq=False)
 class _Row:
     recent: Ints
@@ -267,6 +317,7 @@ class _Row:
     raw_user: Reals
     raw_candidates: features.Floats  # [4, C], in the order of features.CANDIDATE_SOURCES
     bought: NDArray[np.bool_]
+    clicked: NDArray[np.bool_]
     to_find: int
 
 
@@ -278,5 +329,6 @@ def _stacked(rows: list[_Row]) -> Examples:
         user_features=features.user_features(np.stack([row.raw_user for row in rows])),
         candidate_features=features.candidate_features(*raw),
         bought=np.stack([row.bought for row in rows]),
+        clicked=np.stack([row.clicked for row in rows]),
         to_find=np.array([row.to_find for row in rows], np.int64),
     )

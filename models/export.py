@@ -3,7 +3,7 @@
 # mypy: allow-untyped-calls
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,24 +18,34 @@ import freshet
 from freshet.errors import FreshetError
 from freshet.models import features
 from freshet.models.artefact import Artefact
-from freshet.models.dataset import NAME, Split
+from freshet.models.dataset import Split, outcome_counts
+from freshet.models.examples import Examples
 from freshet.models.manifest import (
     BATCH,
     COUNT,
     COVISITS,
     FILES,
+    FULL_PRECISION,
+    GRAPHS,
     ITEMS,
+    LIGHT,
     MODEL,
     Data,
     Manifest,
+    Variant,
     described,
+    graph_file,
     input_tensors,
     output_tensor,
 )
-from freshet.models.preparation import Recipe
+from freshet.models.precision import is_kept, measured_variants, write_variants
+from freshet.models.preparation import Recipe, horizon_of
 from freshet.models.ranker import Ranker
 from freshet.models.scorer import OnnxScorer, open_session
+from freshet.models.training import LIGHT as LIGHT_RANKING
 from freshet.models.training import Trained
+
+LOG = logging.getLogger(__name__)
 
 OPSET = 18
 
@@ -48,53 +58,86 @@ RANDOM_SHAPES = ((1, 1), (1, 200), (2, 7), (8, 200), (33, 64))
 Inputs = tuple[Tensor, ...]
 
 
-def write_artefact(
-    trained: Trained, folder: Path, name: str, version: str, purchases: pd.DataFrame, split: Split, recipe: Recipe
-) -> Manifest:
-    """Write model.onnx, items.json, covisits.npz and manifest.json into a folder, and load them back.
+def write_artefact(trained: Trained, folder: Path, name: str, version: str, data: Data, recipe: Recipe) -> Manifest:
+    """Write the graphs, light.json, items.json, covisits.npz and manifest.json into a folder, and load them back.
 
     Raises:
         FreshetError: the graph does not score as torch does, or the folder cannot be written.
     """
-    prepared = trained.prepared
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        export_onnx(trained.ranker, folder / MODEL)
-        prepared.vocabulary.write(folder / ITEMS)
-        prepared.table.write(folder / COVISITS)
+        write_parts(trained, folder)
     except OSError as error:
         raise FreshetError(f"{folder} cannot be written ({error.strerror}): give another folder with --out.") from None
     difference = parity(trained.ranker, folder / MODEL, trained.sample)
+    variants = kept_variants(folder, trained.test)
+    apart = {name, LIGHT_RANKING}
     manifest = Manifest(
         name=name,
         version=version,
         created=datetime.now(timezone.utc).replace(microsecond=0),
         code_version=freshet.__version__,
         opset=OPSET,
-        items=len(prepared.vocabulary),
+        items=len(trained.prepared.vocabulary),
         inputs=input_tensors(),
         output=output_tensor(),
         user_sources=features.USER_SOURCES,
         candidate_sources=features.CANDIDATE_SOURCES,
-        data=data(purchases, split),
+        data=data,
         seed=recipe.seed,
         parity_max_abs_diff=difference,
         metrics=tuple(one for one in trained.evaluations if one.ranking == name),
-        baselines=tuple(one for one in trained.evaluations if one.ranking != name),
-        files={file: described(folder / file) for file in FILES},
+        baselines=tuple(one for one in trained.evaluations if one.ranking not in apart),
+        light=tuple(one for one in trained.evaluations if one.ranking == LIGHT_RANKING),
+        calibrations=trained.calibrations,
+        variants=variants,
+        files={file: described(folder / file) for file in files_in(folder)},
     )
     manifest.write(folder)
-    Artefact.load(folder)
-    OnnxScorer.load(folder)
+    artefact = Artefact.load(folder)
+    for precision in manifest.precisions:
+        OnnxScorer.load(artefact.folder, precision=precision)
     return manifest
 
 
-def data(purchases: pd.DataFrame, split: Split) -> Data:
+def write_parts(trained: Trained, folder: Path) -> None:
+    """Write all files but the manifest."""
+    export_onnx(trained.ranker, folder / MODEL)
+    write_variants(folder)
+    trained.light.write(folder / LIGHT)
+    trained.prepared.vocabulary.write(folder / ITEMS)
+    trained.prepared.table.write(folder / COVISITS)
+
+
+def kept_variants(folder: Path, examples: Sequence[Examples]) -> tuple[Variant, ...]:
+    """Measure the graph in every precision and remove the files of those that rank too differently."""
+    variants = measured_variants(folder, examples)
+    for one in variants:
+        if one.precision != FULL_PRECISION and not is_kept(one):
+            LOG.warning(
+                "%s is not kept: it loses %.2f %% of NDCG@20 and lists %.1f %% of the full model's first 20",
+                graph_file(one.precision),
+                100 * one.ndcg_loss,
+                100 * one.overlap_at_20,
+            )
+            (folder / graph_file(one.precision)).unlink()
+    return variants
+
+
+def files_in(folder: Path) -> list[str]:
+    """Return the files of an artefact beside its manifest."""
+    graphs = [name for name in GRAPHS if (folder / name).exists() and name not in FILES]
+    return [*FILES, *graphs]
+
+
+def described_data(log: pd.DataFrame, name: str, split: Split) -> Data:
     """Describe the training data."""
     return Data(
-        name=NAME,
-        purchases=len(purchases),
-        users=int(purchases["user"].nunique()),
+        name=name,
+        events=len(log),
+        outcomes=outcome_counts(log),
+        horizon_ms=horizon_of(log),
+        users=int(log["user"].nunique()),
         training_since=split.since,
         validation_since=split.validation,
         test_since=split.test,

@@ -24,7 +24,7 @@ class Share(NamedTuple):
     weight: float = 1.0
 
 
-class Pool(NamedTuple):
+class Merged(NamedTuple):
     """Candidates of one user with what every source said of them.
 
     Attributes:
@@ -55,7 +55,7 @@ class Merger:
             self._is_taken = np.zeros(2 * size, np.bool_)
             self._place = np.zeros(2 * size, np.int64)
 
-    def pool(self, found: Sequence[Found], shares: Sequence[Share], k: int) -> Pool:
+    def pool(self, found: Sequence[Found], shares: Sequence[Share], k: int) -> Merged:
         """Return at most k candidates.
 
         Args:
@@ -70,7 +70,7 @@ class Merger:
         sources = np.repeat(
             np.array([number for number, _ in parts], np.uint8), np.array([len(part) for _, part in parts], np.int64)
         )
-        return Pool(items, sources, self._scores(items, found, shares), found)
+        return Merged(items, sources, self._scores(items, found, shares), found)
 
     def _quotas(self, found: Sequence[Found], shares: Sequence[Share], k: int) -> list[tuple[int, Ints]]:
         pairs = enumerate(zip(found, shares, strict=True))

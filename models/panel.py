@@ -7,15 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freshet.models.merge import Merger, Pool, Share
+from freshet.models.merge import Merged, Merger, Share
 from freshet.models.sources.source import Evidence, Found, Source
 from freshet.models.user_state import NOTHING, UserState
 
 log = logging.getLogger(__name__)
-
-ASKED_BEYOND = 2
-"""A source is asked for so many times its quota: what others have found already, and what they leave open, is in it."""
-
 
 @dataclass
 class Timing:
@@ -62,14 +58,14 @@ class Panel:
 
     @property
     def names(self) -> list[str]:
-        """Names of the sources, in the order of `Pool.scores`."""
+        """Names of the sources, in the order of `Merged.scores`."""
         return [share.name for share in self._shares]
 
     def make_room(self, size: int) -> None:
         """Take it that items may have indices up to size - 1 from now on."""
         self._merger.make_room(size)
 
-    def pool(self, user: UserState) -> Pool:
+    def pool(self, user: UserState) -> Merged:
         """Return the candidates of one user."""
         asked = zip(self._sources, self._shares, strict=True)
         return self._merger.pool([self._found(source, share, user) for source, share in asked], self._shares, self._k)
@@ -77,7 +73,7 @@ class Panel:
     def _found(self, source: Source, share: Share, user: UserState) -> Found:
         timing, begun = self.timings[share.name], time.perf_counter_ns()
         try:
-            return source.candidates(user, ASKED_BEYOND * share.quota)
+            return source.candidates(user, self._k)  # beyond its quota, to fill up what others leave
         except Exception:
             timing.failures += 1
             if timing.failures & (timing.failures - 1) == 0:  # the 1st, 2nd, 4th ...: told, without filling the log

@@ -4,7 +4,7 @@ It is a YAML file, `models/placements.yaml` or the one of FRESHET_LISTS__CONFIG:
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from freshet.errors import FreshetError
 from freshet.models.merge import Share
+from freshet.models.reranking.config import Rules
 
 SHIPPED = Path(__file__).resolve().with_name("placements.yaml")
 
@@ -38,12 +39,14 @@ class Placement(Part):
         candidates: items that are scored for it.
         ttl_seconds: lifetime of a list after its last update.
         sources: by name, in the order in which they bring items in; a share of 0 switches one off.
+        reranking: filters, boosts, diversity, windows and the like: `models/reranking/config.py`.
     """
 
     length: int = Field(20, ge=1, le=500)
     candidates: int = Field(200, ge=1, le=5_000)
     ttl_seconds: int = Field(7 * 86_400, ge=1)
     sources: Mapping[str, SourceShare]
+    reranking: Rules = Rules()
 
     @field_validator("sources")
     @classmethod
@@ -65,15 +68,18 @@ class Placements(Part):
     by_name: Mapping[str, Placement]
     version: str
 
-    def named(self, name: str) -> Placement:
-        """Return a placement.
+    def only(self, names: Sequence[str], changes: Mapping[str, int]) -> "Placements":
+        """Return those placements, with some of their numbers changed.
 
         Raises:
-            FreshetError: the file has none of that name.
+            FreshetError: the file has none of a name.
         """
-        if name not in self.by_name:
-            raise FreshetError(f"There is no placement {name!r}; the configuration has {', '.join(self.by_name)}.")
-        return self.by_name[name]
+        for name in names:
+            if name not in self.by_name:
+                raise FreshetError(f"There is no placement {name!r}; the configuration has {', '.join(self.by_name)}.")
+        chosen = {name: self.by_name[name].model_copy(update=dict(changes)) for name in names}
+        told = "".join(f" {name}={value}" for name, value in sorted(changes.items()))
+        return Placements(by_name=chosen, version=self.version + told)
 
 
 def load_placements(path: Path | None = None) -> Placements:

@@ -6,9 +6,9 @@ user's own; the whole vocabulary every few seconds is little.
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,46 +55,87 @@ class Popularity:
     def of(self, items: NDArray[np.int64], now_ms: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the counts of items [B, C] as of times, ms [B]: float64 [B, C, 2]; nothing is brought back in time."""
         age = np.maximum(now_ms - self.latest, 0)[:, None, None]
-        return np.asarray(self.counts[items] * np.exp2(-age / HALF_LIVES_MS))
+        return np.asarray(self.counts[self._counted(items)] * np.exp2(-age / HALF_LIVES_MS))
+
+    @cached_property
+    def shares(self) -> NDArray[np.float32]:
+        """The part of all events that each item has, by the longer half-life: float32 [V + 1]."""
+        longer = self.counts[:, 1]
+        return np.asarray(longer / max(float(longer.sum()), 1.0), dtype=np.float32)
+
+    def share(self, items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the part of all events that each of these items has, float32 [n]."""
+        return self.shares[self._counted(items)]
+
+    def _counted(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the items, and 0, which has no events, for those that came after the last sweep."""
+        return np.where(items < len(self.counts), items, 0)
 
 
 class PopularityFeed:
     """Keeps the counts current in a daemon thread; `current` is replaced as a whole, never changed in place.
 
-    A sweep reads the vocabulary in slices with a pause between them: one long reading would hold up the events that
-    this process scores meanwhile.
+    A sweep reads the model's items, and in turn as many of those that only the catalogue knows, in slices with a pause
+    between them: one long reading would hold up the events that this process scores meanwhile.
     """
 
-    def __init__(self, read: ReadItems, items: Sequence[str], sweep_s: float) -> None:
+    def __init__(self, read: ReadItems, items: Callable[[], Sequence[str]], often: int, sweep_s: float) -> None:
         """Read all counts once.
+
+        Args:
+            read: reads `FEATURES` of items.
+            items: gives the items that there are, those of index 1, 2 ...; they may become more.
+            often: how many of the first items every sweep reads.
+            sweep_s: how long a sweep takes.
 
         Raises:
             redis.RedisError: the store did not answer.
         """
         self._read = read
         self._items = items
-        self._pause_s = sweep_s * SLICE / max(len(items), 1)
-        self.current = self._swept(generation=1, pause_s=0.0)
+        self._often = often
+        self._sweep_s = sweep_s
+        self._counts, self._as_of = np.zeros((1, len(FEATURES))), np.zeros(1, np.int64)
+        self._next = often
+        self._is_over = threading.Event()
+        self.current = self._swept(range(len(items())), generation=1, sweep_s=0.0)
 
     def start(self) -> None:
         """Begin to follow the store."""
         threading.Thread(target=self._follow, name="popularity", daemon=True).start()
 
-    def _follow(self) -> None:
-        while True:
-            try:
-                self.current = self._swept(self.current.generation + 1, self._pause_s)
-            except Exception:
-                log.exception("Item popularity could not be read; the last reading is used.")
-                time.sleep(RETRY_S)
+    def stop(self) -> None:
+        """End it."""
+        self._is_over.set()
 
-    def _swept(self, generation: int, pause_s: float) -> Popularity:
-        counts, as_of = np.zeros((len(self._items) + 1, len(FEATURES))), np.zeros(len(self._items) + 1, np.int64)
-        for start in range(0, len(self._items), SLICE):
-            time.sleep(pause_s)
-            readings = self._read([(item,) for item in self._items[start : start + SLICE]])
-            for index, reading in enumerate(readings, start=start + 1):
-                if reading.as_of is not None:
-                    counts[index] = [float(value or 0.0) for value in reading.values]  # type: ignore[arg-type]
-                    as_of[index] = reading.as_of
-        return Popularity.standing(counts, as_of, generation)
+    def _follow(self) -> None:
+        while not self._is_over.is_set():
+            try:
+                self.current = self._swept(self._turn(), self.current.generation + 1, self._sweep_s)
+            except Exception:
+                if not self._is_over.is_set():
+                    log.exception("Item popularity could not be read; the last reading is used.")
+                self._is_over.wait(RETRY_S)
+
+    def _turn(self) -> list[int]:
+        """Return the positions of the items whose turn it is."""
+        others = range(self._next, min(self._next + self._often, len(self._items())))
+        self._next = others.stop if others else self._often
+        return [*range(self._often), *others]
+
+    def _swept(self, positions: Sequence[int], generation: int, sweep_s: float) -> Popularity:
+        items = self._items()
+        more = len(items) + 1 - len(self._counts)
+        self._counts = np.pad(self._counts, ((0, more), (0, 0)))
+        self._as_of = np.pad(self._as_of, (0, more))
+        for start in range(0, len(positions), SLICE):
+            if self._is_over.wait(sweep_s * SLICE / len(positions)):
+                break
+            self._take(items, positions[start : start + SLICE])
+        return Popularity.standing(self._counts, self._as_of, generation)
+
+    def _take(self, items: Sequence[str], positions: Sequence[int]) -> None:
+        for position, reading in zip(positions, self._read([(items[one],) for one in positions]), strict=True):
+            if reading.as_of is not None:
+                self._counts[position + 1] = [float(value or 0.0) for value in reading.values]  # type: ignore[arg-type]
+                self._as_of[position + 1] = reading.as_of

@@ -9,8 +9,19 @@ from numpy.typing import NDArray
 
 from freshet.models.candidates import CovisitTable, candidates
 from freshet.models.covisits import learn_covisits
-from freshet.models.dataset import Split, Visits, build_vocabulary, item_kinds, to_events, to_ms, to_visits
-from freshet.models.examples import Choose, Examples, Ints, Questions, Walk
+from freshet.models.dataset import (
+    PURCHASE,
+    Split,
+    Visits,
+    build_vocabulary,
+    item_kinds,
+    to_events,
+    to_ms,
+    to_visits,
+    types_of,
+)
+from freshet.models.examples import Choose, Examples, Ints, Moment, Questions, Walk, ask
+from freshet.models.features import SESSION_GAP_MS
 from freshet.models.vocabulary import Vocabulary
 
 Report = Callable[[str, int, int], None]
@@ -27,8 +38,9 @@ class Recipe:
         least_baskets: an item bought in fewer baskets of the training window is not in the vocabulary.
         positives, served_negatives, other_negatives: candidates of a training example; see `for_training`.
         served: candidates that the stream job scores.
-        validation_visits, all_items_visits: most visits that are measured after each epoch, and over the whole
-            vocabulary at the end; a random part where there are more.
+        training_examples, distilled_visits, validation_visits, test_visits, all_items_visits: most visits that are learnt
+            from, that the light model is distilled from, that are measured after each epoch, at the end, and over the
+            whole vocabulary; a random part where there are more.
         threads: of torch.
     """
 
@@ -43,31 +55,52 @@ class Recipe:
     served_negatives: int = 48
     other_negatives: int = 24
     served: int = 200
+    training_examples: int = 300_000
+    distilled_visits: int = 6000
     validation_visits: int = 3000
+    test_visits: int = 20_000
     all_items_visits: int = 4000
     threads: int = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What is learnt and counted before the network is trained."""
+    """What is learnt and counted before the network is trained.
+
+    `horizon_ms` is how long after its instant the answer to a visit ends; 0: with the visit.
+    """
 
     vocabulary: Vocabulary
     kinds: Ints
     table: CovisitTable
     visits: Visits
     walk: Walk
+    horizon_ms: int = 0
 
 
-def prepare(purchases: pd.DataFrame, split: Split, recipe: Recipe) -> Prepared:
+def horizon_of(log: pd.DataFrame) -> int:
+    """Return how long after its instant the answer to a visit ends, ms.
+
+    Purchases alone come in baskets, and the basket is the answer. In a log of all events one instant is one event, and a
+    purchase follows clicks: there the answer is what happens until a session would be over.
+    """
+    return 0 if (types_of(log) == PURCHASE).all() else SESSION_GAP_MS
+
+
+def prepare(log: pd.DataFrame, split: Split, recipe: Recipe) -> Prepared:
     """Build the vocabulary and the co-visit table from the training window alone, and number all events."""
-    trained_on = purchases[purchases["at"] < to_ms(split.validation)]
+    trained_on = log[log["at"] < to_ms(split.validation)]
     vocabulary = build_vocabulary(trained_on, recipe.least_baskets)
-    events = to_events(purchases, vocabulary)
+    events = to_events(log, vocabulary)
     visits = to_visits(events)
     table = learn_covisits(events, visits, len(vocabulary), to_ms(split.validation))
     walk = Walk(events, visits, len(vocabulary.categories), vocabulary.item_category)
-    return Prepared(vocabulary, item_kinds(trained_on, vocabulary), table, visits, walk)
+    return Prepared(vocabulary, item_kinds(trained_on, vocabulary), table, visits, walk, horizon_of(log))
+
+
+def questions(prepared: Prepared, since_ms: int, until_ms: int, moment: Moment, most: int, seed: int) -> Questions:
+    """Return at most so many questions of a period (ms, the end not included), drawn at random."""
+    return some(ask(prepared.visits, since_ms, until_ms, moment, prepared.horizon_ms), most, seed)
 
 
 def for_training(prepared: Prepared, recipe: Recipe, generator: np.random.Generator) -> Choose:
@@ -125,23 +158,23 @@ def every_item(prepared: Prepared) -> Choose:
     return lambda recent, popular, targets: everything
 
 
-def answers(prepared: Prepared, questions: Questions, choose: Choose, stage: str, report: Report) -> Iterator[Examples]:
+def answers(prepared: Prepared, asked: Questions, choose: Choose, stage: str, report: Report) -> Iterator[Examples]:
     """Yield the examples of these questions in batches, and report how many are done.
 
     Questions with nothing to find make no example, so the last report may come early.
     """
     done = 0
-    report(stage, 0, len(questions))
-    for examples in prepared.walk.answer(questions, choose, ANSWERED_AT_ONCE):
+    report(stage, 0, len(asked))
+    for examples in prepared.walk.answer(asked, choose, ANSWERED_AT_ONCE):
         done += len(examples)
-        report(stage, done, len(questions))
+        report(stage, done, len(asked))
         yield examples
-    report(stage, len(questions), len(questions))
+    report(stage, len(asked), len(asked))
 
 
-def some(questions: Questions, most: int, seed: int) -> Questions:
+def some(asked: Questions, most: int, seed: int) -> Questions:
     """Return at most so many of the questions, drawn at random, in their order."""
-    if len(questions) <= most:
-        return questions
-    drawn = np.random.default_rng(seed).choice(len(questions), most, replace=False)
-    return questions.take(np.sort(drawn))
+    if len(asked) <= most:
+        return asked
+    drawn = np.random.default_rng(seed).choice(len(asked), most, replace=False)
+    return asked.take(np.sort(drawn))

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from freshet.errors import FreshetError
 from freshet.models import features
 from freshet.models.artefact import default_folder
-from freshet.models.manifest import MODEL, Manifest, Tensor
+from freshet.models.manifest import FULL_PRECISION, GRAPHS, MODEL, Manifest, Tensor
 
 try:
     import onnxruntime
 except ImportError:
     text = "ONNX Runtime is not installed"
     raise FreshetError(f'{text}: run pip install "freshet[cpu]", or "freshet[gpu]" on a machine with CUDA.') from None
+
+from freshet.models.bound_runs import SIZES, BoundRuns
 
 LOG = logging.getLogger(__name__)
 
@@ -31,6 +33,9 @@ PREFERRED = (CUDA, CPU)
 
 TensorRT has to be asked for: it builds an engine for every range of shapes that it meets, and the stream waits for it.
 """
+
+CPU_RUN_USERS = 32
+"""Users that one run on a CPU takes at most: with more, what lies between the layers no longer fits the cores' caches."""
 
 WARM_UP_BATCHES = (1, 8, 32)
 WARM_UP_CANDIDATES = 200
@@ -71,24 +76,31 @@ class OnnxScorer:
     manifest: Manifest
     provider: str
     _session: onnxruntime.InferenceSession
+    _bound: BoundRuns | None = None
 
     @classmethod
-    def load(cls, path: Path | None = None, providers: Sequence[str] = ()) -> "OnnxScorer":
+    def load(
+        cls, path: Path | None = None, providers: Sequence[str] = (), precision: str = FULL_PRECISION
+    ) -> "OnnxScorer":
         """Check an artefact, open it on the first provider that works, and run it once for the usual shapes.
 
         Args:
             path: the artefact's folder; None loads the one that ships.
             providers: ONNX Runtime providers in order of preference; none: the best of this machine. The CPU is always
                 the last resort.
+            precision: which of the artefact's graphs.
 
         Raises:
-            FreshetError: the artefact is missing or damaged, or does not fit this version of the code.
+            FreshetError: the artefact is missing or damaged, holds no graph of this precision, or does not fit this version
+                of the code.
         """
         folder = path or default_folder()
-        manifest = Manifest.read(folder)
-        session = open_session(manifest.checked(folder, MODEL), providers)
+        manifest = Manifest.read(folder, unchecked=GRAPHS)  # but for the one that is opened next
+        session = open_session(manifest.checked(folder, manifest.graph(precision)), providers)
         manifest.check_graph([_described(one) for one in session.get_inputs()], _described(session.get_outputs()[0]))
-        scorer = cls(manifest, session.get_providers()[0], session)
+        provider = session.get_providers()[0]
+        bound = BoundRuns(session, "cuda") if provider in (CUDA, TENSORRT) else None
+        scorer = cls(manifest, provider, session, bound)
         scorer.warm_up()
         return scorer
 
@@ -101,6 +113,11 @@ class OnnxScorer:
     def version(self) -> str:
         """The model's name and version, as lists carry it: `home-ranker/1`."""
         return f"{self.manifest.name}/{self.manifest.version}"
+
+    @property
+    def run_users(self) -> int:
+        """How many users one run of the model takes at most; a larger batch is several runs."""
+        return SIZES[-1] if self._bound else CPU_RUN_USERS
 
     def score(
         self,
@@ -130,9 +147,12 @@ class OnnxScorer:
         _check_finite("scores", scores)
         return scores
 
-    def warm_up(self, batches: Sequence[int] = WARM_UP_BATCHES, candidates: int = WARM_UP_CANDIDATES) -> None:
-        """Run once for each of these batch sizes, so that no event pays for what is done only on a first run."""
-        for size in batches:
+    def warm_up(self, batches: Sequence[int] = (), candidates: int = WARM_UP_CANDIDATES) -> None:
+        """Run once for each batch size, so that no event pays for what is done only on a first run.
+
+        Without sizes, for those that the provider tells apart: all that are bound on a GPU, a few on a CPU.
+        """
+        for size in batches or (SIZES if self._bound else WARM_UP_BATCHES):
             self.score(
                 np.zeros((size, features.RECENT), np.int64),
                 np.ones((size, candidates), np.int64),
@@ -141,12 +161,20 @@ class OnnxScorer:
             )
 
     def _run(self, *inputs: NDArray[Any]) -> features.Floats:
-        feeds = {tensor.name: array for tensor, array in zip(self.manifest.inputs, inputs, strict=True)}
+        names = [tensor.name for tensor in self.manifest.inputs]
+        parts = range(0, len(inputs[0]), self.run_users) or (0,)
+        cut = [[array[at : at + self.run_users] for array in inputs] for at in parts]
         try:
-            scores: features.Floats = self._session.run([self.manifest.output.name], feeds)[0]
+            scores = [self._run_once(dict(zip(names, part, strict=True))) for part in cut]
         except Exception as error:
             # ONNX Runtime's own exceptions share no base below Exception.
             raise NotScorable(f"ONNX Runtime refused the inputs: {error}") from error
+        return scores[0] if len(scores) == 1 else np.concatenate(scores)
+
+    def _run_once(self, feeds: dict[str, NDArray[Any]]) -> features.Floats:
+        if self._bound:
+            return self._bound.run(feeds)
+        scores: features.Floats = self._session.run([self.manifest.output.name], feeds)[0]
         return scores
 
     def _check_indices(self, name: str, indices: NDArray[np.int64]) -> None:

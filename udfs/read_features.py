@@ -3,11 +3,14 @@
 `feast.FeatureStore.get_online_features` reads the same values; `tests/contracts/test_feast.py` holds the two together.
 """
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from freshet.udfs.feast_layout import EntityKeys, field_name, timestamp_field, version_field
 from freshet.udfs.redis_pipe import Call, RedisPipe, Script
@@ -17,6 +20,9 @@ KEYS_A_CALL = 500
 _double = struct.Struct("<d").unpack_from
 _WIRE_INT64, _WIRE_DOUBLE, _WIRE_STRING, _WIRE_STRING_LIST = 0x20, 0x29, 0x12, 0x62
 _WIRE_INT64_LIST, _WIRE_DOUBLE_LIST = 0x72, 0x7A
+_ONE_BYTE = 0x7F  # the largest varint of one byte
+_DOUBLE_VALUE = np.dtype([("tag", "u1"), ("value", "<f8")])
+_NOT_A_NUMBER = b"\x29" + struct.pack("<d", math.nan)
 
 Feature = int | float | str | list[str] | list[int] | list[float] | None
 
@@ -86,9 +92,12 @@ def _numbers(data: bytes, tag: int) -> list[int] | list[float]:
 
 def _string_list(data: bytes) -> list[str]:
     _, at = read_varint(data, 1)
-    values = []
-    while at < len(data):
-        length, at = read_varint(data, at + 1)  # the tag of an element is one byte
+    end, values = len(data), []
+    while at < end:
+        length = data[at + 1]  # behind the element's tag of one byte
+        at += 2
+        if length > _ONE_BYTE:
+            length, at = read_varint(data, at - 1)
         values.append(data[at : at + length].decode())
         at += length
     return values
@@ -113,13 +122,26 @@ def time_of(data: bytes | None) -> int | None:
     return seconds * 1000 + nanos // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """An entity's values as of an event time; `as_of` and `version` are None for an entity that nobody wrote."""
 
     as_of: int | None
     version: str | None
     values: tuple[Feature, ...]
+
+
+class Numbers(NamedTuple):
+    """Features of the entities that the store holds, all of them doubles.
+
+    Attributes:
+        positions: int64 [n], places of these entities among those that were asked for.
+        as_of: int64 [n], the event times, in milliseconds, that their values hold for.
+        values: float64 [n, features]; NaN where a feature is missing.
+    """
+
+    positions: NDArray[np.int64]
+    as_of: NDArray[np.int64]
+    values: NDArray[np.float64]
 
 
 class FeatureReader:
@@ -154,13 +176,23 @@ class FeatureReader:
             readings[at] = reading
         return readings, answers[len(calls) :]
 
-    def found(self, keys: Sequence[bytes]) -> Iterator[tuple[int, Reading]]:
-        """Return (position, reading) for those of the store's keys that hold the view.
+    def numbers(self, keys: Sequence[bytes]) -> Numbers:
+        """Return the features, which must be doubles, of those of the store's keys that hold the view.
 
         Raises:
             redis.RedisError: the store did not answer.
+            ValueError: a feature is not a double.
         """
-        return self._found_in(self._pipe.run_calls(self._calls(keys)))
+        width, rows = len(self._fields) + 1, list[Any]()
+        for number, answer in enumerate(self._pipe.run_calls(self._calls(keys))):
+            answer[::width] = [number * KEYS_A_CALL + at for at in answer[::width]]
+            rows += answer
+        times = zip(rows[1::width], rows[2::width], strict=True)
+        return Numbers(
+            np.array(rows[::width], np.int64),
+            np.array([_as_of(*stamp) for stamp in times], np.int64),
+            np.stack([_doubles(rows[column::width]) for column in range(3, width)], axis=1),
+        )
 
     def _calls(self, keys: Sequence[bytes]) -> list[Call]:
         starts = range(0, len(keys), KEYS_A_CALL)
@@ -171,6 +203,20 @@ class FeatureReader:
         for number, answer in enumerate(answers):
             for at in range(0, len(answer), width):
                 yield number * KEYS_A_CALL + answer[at], _reading(answer[at + 1 : at + width])
+
+
+def _as_of(timestamp: bytes, version: bytes | None) -> int:
+    """Return the instant that the values hold for; a version, which only Feast does not write, tells it sooner."""
+    return int(version.rpartition(b"-")[0]) if version else time_of(timestamp) or 0
+
+
+def _doubles(column: Sequence[bytes | None]) -> NDArray[np.float64]:
+    """Return the doubles of many ValueProtos at once: each is a tag and eight bytes."""
+    data = b"".join([value or _NOT_A_NUMBER for value in column])
+    found = np.frombuffer(data, _DOUBLE_VALUE) if len(data) == len(column) * _DOUBLE_VALUE.itemsize else None
+    if found is None or (found["tag"] != _WIRE_DOUBLE).any():
+        raise ValueError("a feature that is read as a number is not a double")
+    return found["value"]
 
 
 def _reading(row: Sequence[Any]) -> Reading:

@@ -19,6 +19,10 @@ class Because(NamedTuple):
     text: str
     strength: float
 
+    def record(self) -> dict[str, Any]:
+        """Return it as a record of `recommendations`; it is made for every place of a list, so without `_asdict`."""
+        return {"kind": self.kind, "items": self.items, "text": self.text, "strength": self.strength}
+
 
 class ListedItem(NamedTuple):
     """One place of a list.
@@ -31,6 +35,8 @@ class ListedItem(NamedTuple):
         evidence: what the source found it by.
         contributions: (feature, what it added to the score), the largest first.
         moves: the rules of re-ranking that moved it, in order.
+        price: what it costs, None where the catalogue does not say.
+        promotion: the promotion that it is in, None where it is in none.
     """
 
     item_id: str
@@ -40,6 +46,8 @@ class ListedItem(NamedTuple):
     evidence: Because | None = None
     contributions: tuple[tuple[str, float], ...] = ()
     moves: tuple[str, ...] = ()
+    price: float | None = None
+    promotion: str | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the place as a record of `recommendations`."""
@@ -48,9 +56,11 @@ class ListedItem(NamedTuple):
             "score": self.score,
             "source": self.source,
             "reason": self.reason,
-            "evidence": self.evidence and self.evidence._asdict(),
+            "evidence": self.evidence and self.evidence.record(),
             "contributions": [{"feature": feature, "value": value} for feature, value in self.contributions],
             "moves": self.moves,
+            "price": self.price,
+            "promotion": self.promotion,
         }
 
 

@@ -5,7 +5,7 @@ stays below three milliseconds at the 99th percentile.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class Learner(Protocol):
         """Take in that the user, as he was before it, had an event with an item at `user.now_ms`."""
 
 
-def best(scores: NDArray[np.floating], k: int) -> Ints:
+def best(scores: NDArray[Any], k: int) -> Ints:
     """Return the positions of the k largest scores above 0, largest first, equal ones in order: int64 [n].
 
     >>> best(np.array([0.0, 2.0, 1.0, 2.0]), 2)

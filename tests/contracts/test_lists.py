@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import redis
 
+from contracts.conftest import MakeListMaker
 from contracts.redis_server import RedisServer
 from freshet.models.affinity import Affinities
 from freshet.models.popularity import PopularityFeed
-from freshet.models.recommend import Recommender, RecommenderConfig, Update, load_recommender
+from freshet.models.profiles import Update
 from freshet.schemas.keys import Hot, TopN
 from freshet.udfs.feast_layout import (
     EntityKeys,
@@ -53,10 +54,6 @@ def put_user(
     put(store, "user_activity", {"subject": subject}, features, count=count)
 
 
-def a_recommender(server: RedisServer) -> Recommender:
-    return load_recommender(RecommenderConfig(server.url, "freshet", None, (), "home", LENGTH, 3_600))
-
-
 def an_update(subject: str, count: int = 1) -> Update:
     return Update(subject, NOW, count, f"e-{subject}-{count}")
 
@@ -76,9 +73,11 @@ def known() -> tuple[str, ...]:
 # ---- A user's list --------------------------------------------------------------------------------------------------
 
 
-def test_a_list_is_stored_as_it_is_announced(server: RedisServer, store: redis.Redis, known: Sequence[str]) -> None:
+def test_a_list_is_stored_as_it_is_announced(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, known: Sequence[str]
+) -> None:
     put_user(store, "ann", known[:3])
-    (made,) = a_recommender(server).recommend([an_update("ann")])
+    (made,) = list_maker().recommend([an_update("ann")])
     stored = json.loads(store.get(TopN("home", "ann").encode()))
     assert stored == json.loads(json.dumps(made.record()))
     assert (len(stored["items"]), stored["version"], stored["tier"]) == (LENGTH, f"{NOW}-1", "full-cpu")
@@ -86,8 +85,10 @@ def test_a_list_is_stored_as_it_is_announced(server: RedisServer, store: redis.R
     assert scores == sorted(scores, reverse=True)
 
 
-def test_what_was_seen_or_bought_is_not_in_it(server: RedisServer, store: redis.Redis, known: Sequence[str]) -> None:
-    recommender = a_recommender(server)
+def test_what_was_seen_or_bought_is_not_in_it(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, known: Sequence[str]
+) -> None:
+    recommender = list_maker()
     put_user(store, "ann", known[:1])
     (before,) = recommender.recommend([an_update("ann")])
     bought, seen = before.items[0].item_id, before.items[1].item_id
@@ -97,62 +98,68 @@ def test_what_was_seen_or_bought_is_not_in_it(server: RedisServer, store: redis.
     assert len(after.items) == LENGTH
 
 
-def test_other_items_make_another_list(server: RedisServer, store: redis.Redis, known: Sequence[str]) -> None:
+def test_other_items_make_another_list(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, known: Sequence[str]
+) -> None:
     put_user(store, "ann", known[100:103])
     put_user(store, "bob", known[500:503])
-    ann, bob = a_recommender(server).recommend([an_update("ann"), an_update("bob")])
+    ann, bob = list_maker().recommend([an_update("ann"), an_update("bob")])
     assert set(ids(ann.items)) != set(ids(bob.items))
 
 
-def test_a_list_does_not_depend_on_its_batch(server: RedisServer, store: redis.Redis, known: Sequence[str]) -> None:
+def test_a_list_does_not_depend_on_its_batch(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, known: Sequence[str]
+) -> None:
     for place, subject in enumerate(("ann", "bob", "cid")):
         put_user(store, subject, known[place * 50 : place * 50 + 4])
-    recommender = a_recommender(server)
+    recommender = list_maker()
     together = recommender.recommend([an_update(subject) for subject in ("ann", "bob", "cid")])
     alone = [recommender.recommend([an_update(subject)])[0] for subject in ("ann", "bob", "cid")]
     assert [ids(one.items) for one in together] == [ids(one.items) for one in alone]
 
 
 def test_of_a_subjects_updates_in_a_batch_the_newest_counts(
-    server: RedisServer, store: redis.Redis, known: Sequence[str]
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, known: Sequence[str]
 ) -> None:
     put_user(store, "ann", known[:3], count=7)
-    (made,) = a_recommender(server).recommend([an_update("ann", 7), an_update("ann", 5)])
+    (made,) = list_maker().recommend([an_update("ann", 7), an_update("ann", 5)])
     assert (made.event_id, made.version) == ("e-ann-7", Version(NOW, 7))
 
 
 def test_an_announcement_that_is_overtaken_carries_the_version_that_was_read(
-    server: RedisServer, store: redis.Redis, known: Sequence[str]
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, known: Sequence[str]
 ) -> None:
     put_user(store, "ann", known[:3], count=9)
-    (made,) = a_recommender(server).recommend([an_update("ann", 5)])
+    (made,) = list_maker().recommend([an_update("ann", 5)])
     assert made.version == Version(NOW, 9)
 
 
 @pytest.mark.parametrize("items", [(), ("no such item",)], ids=["nobody knows the user", "nobody knows the item"])
 def test_without_a_known_item_the_list_is_the_popular_one(
-    server: RedisServer, store: redis.Redis, items: tuple[str, ...]
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, items: tuple[str, ...]
 ) -> None:
     if items:
         put_user(store, "new", items)
-    (made,) = a_recommender(server).recommend([an_update("new")])
+    (made,) = list_maker().recommend([an_update("new")])
     assert {one.source for one in made.items} == {"popular"}
     assert len(made.items) == LENGTH
 
 
-def test_no_updates_make_no_lists(server: RedisServer, store: redis.Redis) -> None:
-    assert a_recommender(server).recommend([]) == []
+def test_no_updates_make_no_lists(list_maker: MakeListMaker, server: RedisServer, store: redis.Redis) -> None:
+    assert list_maker().recommend([]) == []
     assert store.keys() == []
 
 
 # ---- The hot list ---------------------------------------------------------------------------------------------------
 
 
-def test_the_hot_list_is_what_happens_most_now(server: RedisServer, store: redis.Redis, known: Sequence[str]) -> None:
+def test_the_hot_list_is_what_happens_most_now(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, known: Sequence[str]
+) -> None:
     for count, item in enumerate(known[3_000:3_005], start=1):
         put_item(store, item, 100.0 * count)
     put_user(store, "ann", known[:3])
-    a_recommender(server).recommend([an_update("ann")])
+    list_maker().recommend([an_update("ann")])
     hot = json.loads(store.get(Hot("home").encode()))
     assert [one["item_id"] for one in hot["items"]][:5] == list(reversed(known[3_000:3_005]))
     assert (hot["subject"], hot["tier"]) == ("", "hot")
@@ -169,7 +176,7 @@ def put_item(store: redis.Redis, item: str, events: float, *, as_of: int = NOW) 
 def a_feed(server: RedisServer, items: Sequence[str]) -> PopularityFeed:
     features = ("item_events_ewma_1h", "item_events_ewma_24h")
     reader = FeatureReader(RedisPipe(server.url), "freshet", "item_popularity", ("item_id",), features)
-    return PopularityFeed(reader.read, items, sweep_s=0.0)
+    return PopularityFeed(reader.read, lambda: items, len(items), sweep_s=0.0)
 
 
 def test_popularity_stands_for_one_time_and_decays_from_there(server: RedisServer, store: redis.Redis) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import redis
 
+from contracts.conftest import MakeListMaker
 from contracts.redis_server import RedisServer
 from contracts.test_lists import NOW, an_update, ids, put_item, put_user
 from freshet.models.artefact import Artefact
-from freshet.models.recommend import Recommender, RecommenderConfig, Update, load_recommender
+from freshet.models.profiles import Update
 from freshet.schemas.avro import Decoder, Encoder, schema_text
 from freshet.schemas.keys import Rules, TopN
 from freshet.schemas.topics import RECOMMENDATIONS
@@ -35,10 +36,6 @@ def a_trigger(rule: str = "interest", action: str = "boost", *, since: int = CLO
 
 def fires(subject: str, trigger: Trigger) -> Update:
     return Update(subject, NOW, 0, "e-trigger", trigger)
-
-
-def a_recommender(server: RedisServer, length: int = 20) -> Recommender:
-    return load_recommender(RecommenderConfig(server.url, "freshet", None, (), "home", length, 3_600))
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +112,10 @@ def test_a_trigger_from_long_ago_leaves_nothing(server: RedisServer, store: redi
 
 
 def test_a_boost_adds_the_logarithm_of_its_factor_and_says_why(
-    server: RedisServer, store: redis.Redis, shop: Artefact
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact
 ) -> None:
     put_user(store, "ann", shop.vocabulary.items[:3])
-    recommender = a_recommender(server, length=1_000)
+    recommender = list_maker(length=1_000)
     (before,) = recommender.recommend([an_update("ann")])
     lowest = before.items[-1]
     assert lowest.score < 0, "a factor on the score itself would go unnoticed"
@@ -136,10 +133,10 @@ def test_a_boost_adds_the_logarithm_of_its_factor_and_says_why(
 
 
 def test_a_factor_below_one_damps_and_is_no_reason_for_anything(
-    server: RedisServer, store: redis.Redis, shop: Artefact
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact
 ) -> None:
     put_user(store, "ann", shop.vocabulary.items[:3])
-    recommender = a_recommender(server)
+    recommender = list_maker()
     (before,) = recommender.recommend([an_update("ann")])
     damped = category_of(shop, before.items[0].item_id)
     (after,) = recommender.recommend([fires("ann", a_trigger(category=damped, factor=0.0001))])
@@ -147,9 +144,11 @@ def test_a_factor_below_one_damps_and_is_no_reason_for_anything(
     assert not [one for one in after.items if "you look at" in one.reason]
 
 
-def test_a_recalled_category_is_among_the_candidates(server: RedisServer, store: redis.Redis, shop: Artefact) -> None:
+def test_a_recalled_category_is_among_the_candidates(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact
+) -> None:
     put_user(store, "ann", shop.vocabulary.items[:3])
-    recommender = a_recommender(server, length=1_000)
+    recommender = list_maker(length=1_000)
     (before,) = recommender.recommend([an_update("ann")])
     shown = {category_of(shop, one.item_id) for one in before.items}
     rare = next(name for name in shop.vocabulary.categories if name not in shown)
@@ -162,7 +161,7 @@ def test_a_recalled_category_is_among_the_candidates(server: RedisServer, store:
 
 
 def test_of_a_recalled_category_the_popular_items_come_and_never_more_than_their_share(
-    server: RedisServer, store: redis.Redis, shop: Artefact
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact
 ) -> None:
     vocabulary = shop.vocabulary
     sizes = [
@@ -174,17 +173,17 @@ def test_of_a_recalled_category_the_popular_items_come_and_never_more_than_their
     put_item(store, members[-1], 0.001)  # more than nothing, so that it is the most popular of them
     put_user(store, "ann", vocabulary.items[:3])
     recall = a_trigger(action="recall", category=vocabulary.categories[number - 1])
-    (made,) = a_recommender(server, length=1_000).recommend([fires("ann", recall)])
+    (made,) = list_maker(length=1_000).recommend([fires("ann", recall)])
     added = ids([one for one in made.items if one.source == "category"])
     assert 0 < len(added) <= 50
     assert members[-1] in ids(made.items)
 
 
 def test_an_intervention_stands_in_the_list_until_its_end(
-    server: RedisServer, store: redis.Redis, shop: Artefact
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact
 ) -> None:
     put_user(store, "ann", shop.vocabulary.items[:3])
-    recommender = a_recommender(server)
+    recommender = list_maker()
     trigger = a_trigger("cart_abandoned", "intervene", intervention="coupon", item_id="i1")
     (made,) = recommender.recommend([fires("ann", trigger)])
     assert made.intervention == Intervention("coupon", "cart_abandoned", "i1", trigger.until)
@@ -195,19 +194,21 @@ def test_an_intervention_stands_in_the_list_until_its_end(
 
 
 def test_of_several_interventions_the_latest_is_asked_for(
-    server: RedisServer, store: redis.Redis, shop: Artefact
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact
 ) -> None:
     put_user(store, "ann", shop.vocabulary.items[:3])
     first = a_trigger("a", "intervene", intervention="coupon")
     second = a_trigger("b", "intervene", since=CLOCK + 1, intervention="help")
-    (made,) = a_recommender(server).recommend([fires("ann", second), fires("ann", first)])
+    (made,) = list_maker().recommend([fires("ann", second), fires("ann", first)])
     assert made.intervention
     assert made.intervention.name == "help"
 
 
-def test_a_rule_that_is_over_does_nothing_more(server: RedisServer, store: redis.Redis, shop: Artefact) -> None:
+def test_a_rule_that_is_over_does_nothing_more(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact
+) -> None:
     put_user(store, "ann", shop.vocabulary.items[:3])
-    recommender = a_recommender(server)
+    recommender = list_maker()
     (before,) = recommender.recommend([an_update("ann")])
     trigger = a_trigger(action="boost", category=category_of(shop, before.items[-1].item_id), factor=50.0)
     (boosted,) = recommender.recommend([fires("ann", trigger)])
@@ -217,10 +218,12 @@ def test_a_rule_that_is_over_does_nothing_more(server: RedisServer, store: redis
     assert after.items == before.items
 
 
-def test_a_rule_acts_for_its_user_alone(server: RedisServer, store: redis.Redis, shop: Artefact) -> None:
+def test_a_rule_acts_for_its_user_alone(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact
+) -> None:
     for subject in ("ann", "bob"):
         put_user(store, subject, shop.vocabulary.items[:3])
-    recommender = a_recommender(server)
+    recommender = list_maker()
     (before,) = recommender.recommend([an_update("bob")])
     trigger = a_trigger(category=category_of(shop, before.items[-1].item_id), factor=50.0)
     ann, bob = recommender.recommend([fires("ann", trigger), an_update("bob")])
@@ -229,10 +232,10 @@ def test_a_rule_acts_for_its_user_alone(server: RedisServer, store: redis.Redis,
 
 
 def test_a_category_that_the_model_does_not_know_changes_nothing(
-    server: RedisServer, store: redis.Redis, shop: Artefact
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact
 ) -> None:
     put_user(store, "ann", shop.vocabulary.items[:3])
-    recommender = a_recommender(server)
+    recommender = list_maker()
     (before,) = recommender.recommend([an_update("ann")])
     unknown = [
         a_trigger("a", category="?", factor=9.0),
@@ -244,20 +247,20 @@ def test_a_category_that_the_model_does_not_know_changes_nothing(
 
 
 def test_a_trigger_of_a_user_whom_the_store_does_not_know_makes_the_oldest_list_of_its_time(
-    server: RedisServer, store: redis.Redis
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis
 ) -> None:
-    (made,) = a_recommender(server).recommend([fires("new", a_trigger(category="TEA", factor=2.0))])
+    (made,) = list_maker().recommend([fires("new", a_trigger(category="TEA", factor=2.0))])
     assert str(made.version) == f"{NOW}-0"
 
 
 def test_without_rules_a_list_costs_no_round_trip_more(
-    server: RedisServer, store: redis.Redis, shop: Artefact, monkeypatch: pytest.MonkeyPatch
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, shop: Artefact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_user(store, "ann", shop.vocabulary.items[:3])
-    recommender = a_recommender(server)
+    recommender = list_maker()
     fired = fires("ann", a_trigger(category="TEA", factor=2.0))
     recommender.recommend([fired])  # and the server knows all scripts
-    pipe, trips = recommender._writer._pipe, list[int]()
+    pipe, trips = recommender._rules._pipe, list[int]()
     run = pipe.run
 
     def counted(commands: Sequence[Command]) -> list[Any]:
@@ -266,11 +269,9 @@ def test_without_rules_a_list_costs_no_round_trip_more(
 
     monkeypatch.setattr(pipe, "run", counted)
     recommender.recommend([an_update("ann", 2)])
-    assert trips == [2, 0, 1], (
-        "features and rules travel together; there are no affinities to read; the list is written"
-    )
+    assert trips == [2], "features and rules travel together, and there are no affinities to read"
     recommender.recommend([fired])
-    assert trips[3:] == [1, 2, 0, 1]
+    assert trips[1:] == [1, 2]
 
 
 def test_the_record_of_a_list_fits_its_schema_with_and_without_an_intervention() -> None:

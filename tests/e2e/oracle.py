@@ -73,6 +73,7 @@ def user_activity(history: list[Event], now: int) -> Values:
     session = current_session(history, now)
     hour, day = in_window(history, now, HOUR, 5 * MINUTE), in_window(history, now, DAY, 30 * MINUTE)
     bought = [event for event in history if event.kind == "purchase"]
+    carted = [event for event in history if event.kind in ("add_to_cart", "remove_from_cart", "purchase")]
     paid = [event.value for event in day if event.kind == "purchase" and event.value is not None]
     tried = [event for event in day if event.kind in ("view", "add_to_cart")]
     seen = Counter(event.category for event in day if event.category is not None)
@@ -82,7 +83,10 @@ def user_activity(history: list[Event], now: int) -> Values:
         "user_events_count_24h": len(day),
         "user_spend_sum_24h": float(sum(paid)),
         "user_items_last_20": latest(history, 20),
+        "user_item_times_last_20": [str(event.time) for event in newest(history, 20)],
         "user_purchases_last_50": latest(bought, 50),
+        "user_purchase_times_last_50": [str(event.time) for event in newest(bought, 50)],
+        "user_cart_events_last_50": [f"{event.kind} {event.item}" for event in newest(carted, 50)],
         "user_categories_last_50": each_once([(e.category, e) for e in history], 50),
         "user_session_length": len(session),
         "user_session_depth": sum(event.kind in PAGES for event in session),
@@ -166,9 +170,13 @@ def ewma(history: list[Event], now: int, half_life: int) -> float:
 
 def latest(history: list[Event], n: int) -> list[str]:
     """Return the items of the n latest events that have one, newest first."""
+    return [event.item for event in newest(history, n) if event.item]
+
+
+def newest(history: list[Event], n: int) -> list[Event]:
+    """Return the n latest events that have an item, newest first."""
     with_item = [event for event in history if event.item is not None]
-    with_item.sort(key=lambda event: (event.time, event.offset), reverse=True)
-    return [event.item for event in with_item[:n] if event.item]
+    return sorted(with_item, key=lambda event: (event.time, event.offset), reverse=True)[:n]
 
 
 def each_once(values: list[tuple[str | None, Event]], n: int) -> list[str]:

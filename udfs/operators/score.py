@@ -3,18 +3,27 @@
 The recommender comes in as a function that makes it, so that this module needs no model and a test can bring its own.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import ScalarFunction, udf
 
-from freshet.schemas.avro import Decoder, Encoder
+from freshet.schemas.avro import Decoder
 from freshet.schemas.registry import Registry
-from freshet.schemas.topics import FEATURE_UPDATES, RECOMMENDATIONS
+from freshet.schemas.topics import FEATURE_UPDATES
+from freshet.udfs.list_avro import encode_list
+from freshet.udfs.operators.buckets import Buckets
 from freshet.udfs.top_n import TopList
 from freshet.udfs.triggers import Trigger, trigger_of
+
+BATCH_USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
+"""Bounds of the counts of batches by how many announcements they hold."""
+
+BATCH_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)
+"""Bounds of the counts of batches by how long they take, in milliseconds."""
 
 
 class Lists(Protocol):
@@ -56,15 +65,23 @@ class ScoreUpdates(ScalarFunction):  # type: ignore[misc]
         """Load the model."""
         self._lists = self._make_lists()
         self._decode = Decoder(FEATURE_UPDATES, Registry(self._registry_url).schema)
-        self._encode = Encoder(RECOMMENDATIONS, self._schema_id)
         metrics = function_context.get_metric_group().add_group("freshet")
         self._written = metrics.counter("lists_made")
         # A gauge holds a number only, so the name of the tier is a label and 1 says that it is the one in use.
         metrics.add_group("tier", self._lists.tier).gauge("active", lambda: 1)
         metrics.add_group("provider", self._lists.provider).gauge("active", lambda: 1)
+        self._batch_users = Buckets(metrics, "batch_users", BATCH_USERS)
+        self._batch_ms = Buckets(metrics, "batch_ms", BATCH_MS)
 
     def eval(self, payloads: "pd.Series[Any]") -> "pd.Series[Any]":
         """Score one batch."""
+        begin = time.perf_counter()
+        answers = self._scored(payloads)
+        self._batch_users.add(len(payloads))
+        self._batch_ms.add((time.perf_counter() - begin) * 1000)
+        return pd.Series(answers, dtype=object)
+
+    def _scored(self, payloads: Iterable[bytes]) -> list[bytes | None]:
         records = [self._decode(payload) for payload in payloads]
         updates = [
             self._make_update(one["subject"], one["as_of"], one["version"], one["event_id"], trigger_of(one))
@@ -73,13 +90,10 @@ class ScoreUpdates(ScalarFunction):  # type: ignore[misc]
         lists = {one.subject: one for one in self._lists.recommend(updates)}
         self._written.inc(len(lists))
         last = {record["subject"]: at for at, record in enumerate(records)}
-        return pd.Series(
-            [
-                self._encode(lists[record["subject"]].record()) if last[record["subject"]] == at else None
-                for at, record in enumerate(records)
-            ],
-            dtype=object,
-        )
+        return [
+            encode_list(self._schema_id, lists[record["subject"]]) if last[record["subject"]] == at else None
+            for at, record in enumerate(records)
+        ]
 
 
 def score_udf(make_lists: MakeLists, make_update: MakeUpdate, registry_url: str, schema_id: int) -> Any:

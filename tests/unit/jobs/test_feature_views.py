@@ -73,8 +73,16 @@ def specified(feature: Aggregation, group: list[Record], now: int) -> Any:
     return aggregate.result(state_after(aggregate, happened), now)
 
 
+def derived(row: Record) -> Record:
+    """Return what the definitions of the shop derive from an event."""
+    if row["item_id"] is None:
+        return {"moment": None, "step": None}
+    return {"moment": str(row["event_time"]), "step": f"{row['event_type']} {row['item_id']}"}
+
+
 def brings(feature: Aggregation, row: Record) -> Any:
     """Return what the SQL must find in an event; filters are judged by another SQL engine."""
+    row = row | derived(row)
     if row[feature.column] is None or not holds(feature.where, row):
         return None
     if feature.hit:

@@ -11,7 +11,18 @@ import pytest
 from freshet.errors import FreshetError
 from freshet.models import features
 from freshet.models.artefact import Artefact, default_folder, newest_version
-from freshet.models.manifest import COVISITS, FILES, ITEMS, MANIFEST, MODEL, Manifest, Tensor, described
+from freshet.models.manifest import (
+    COVISITS,
+    FILES,
+    GRAPHS,
+    ITEMS,
+    MANIFEST,
+    MODEL,
+    PRECISIONS,
+    Manifest,
+    Tensor,
+    described,
+)
 from freshet.models.vocabulary import Vocabulary
 
 EditManifest = Callable[[Callable[[dict[str, Any]], None]], None]
@@ -19,14 +30,15 @@ EditManifest = Callable[[Callable[[dict[str, Any]], None]], None]
 
 def test_the_artefact_that_ships_is_small_and_its_parts_agree() -> None:
     artefact = Artefact.load()
-    assert sum(path.stat().st_size for path in artefact.folder.iterdir()) < 3_000_000
+    assert sum(path.stat().st_size for path in artefact.folder.iterdir()) < 4_000_000
     assert artefact.covisits.neighbours.max() <= len(artefact.vocabulary)
     assert artefact.manifest.parity_max_abs_diff <= 1e-4
 
 
 def test_the_model_that_ships_beats_every_baseline_in_every_setting() -> None:
     manifest = Manifest.read(default_folder())
-    assert len(manifest.baselines) == 3 * len(manifest.metrics)
+    assert {one.ranking for one in manifest.baselines} == {"ncf", "popularity", "popularity of the day", "co-visits"}
+    assert len(manifest.baselines) == 4 * len(manifest.metrics)
     for mine in manifest.metrics:
         setting = (mine.candidates, mine.moment)
         for theirs in manifest.baselines:
@@ -36,10 +48,38 @@ def test_the_model_that_ships_beats_every_baseline_in_every_setting() -> None:
                 assert theirs.hr_at_20 < mine.hr_at_20
 
 
-def test_no_path_of_the_machine_that_trained_it_is_in_the_graph() -> None:
-    content = (default_folder() / MODEL).read_bytes()
+@pytest.mark.parametrize("name", GRAPHS)
+def test_no_path_of_the_machine_that_trained_it_is_in_the_graph(name: str) -> None:
+    content = (default_folder() / name).read_bytes()
     assert b".py" not in content
     assert b"site-packages" not in content
+
+
+def test_the_graphs_in_fewer_bits_that_ship_rank_as_the_full_one_does() -> None:
+    manifest = Manifest.read(default_folder())
+    assert manifest.precisions == PRECISIONS
+    for one in manifest.variants:
+        assert one.ndcg_loss <= 0.01
+        assert one.overlap_at_20 >= 0.95
+        assert one.bytes == (default_folder() / manifest.graph(one.precision)).stat().st_size
+
+
+def keep_the_full_graph(value: dict[str, Any]) -> None:
+    value["files"] = {name: file for name, file in value["files"].items() if name == MODEL or name not in GRAPHS}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_graph_that_is_not_there_is_told_with_those_that_are(
+    precision: str, artefact_folder: Path, edit_manifest: EditManifest
+) -> None:
+    edit_manifest(keep_the_full_graph)
+    manifest = Manifest.read(artefact_folder)
+    assert manifest.precisions == ("fp32",)
+    if precision == "fp32":
+        assert manifest.graph(precision) == MODEL
+        return
+    with pytest.raises(FreshetError, match=f"has no graph in {precision}, only in fp32: set FRESHET_MODEL__PRECISION"):
+        manifest.graph(precision)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -38,6 +38,7 @@ def an_example(candidates: list[int], recent: list[int], bought: list[int]) -> E
         user_features=np.zeros((1, 7), np.float32),
         candidate_features=np.zeros((1, len(candidates), 5), np.float32),
         bought=np.isin([candidates], bought),
+        clicked=np.zeros((1, len(candidates)), np.bool_),
         to_find=np.array([len(bought)]),
     )
 

@@ -8,7 +8,7 @@ import pytest
 
 from freshet.models.merge import Share
 from freshet.models.panel import Panel
-from freshet.models.sources.source import Evidence, Found
+from freshet.models.sources.source import Evidence, Found, Source
 from freshet.models.user_state import UserState
 
 NOBODY = UserState(now_ms=0)
@@ -52,7 +52,7 @@ def test_a_share_of_a_source_that_does_not_exist_is_refused() -> None:
 
 
 def test_a_source_that_fails_is_counted_and_told_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
-    sources = {"broken": Broken(), "steady": Steady("steady", [7])}
+    sources: dict[str, Source] = {"broken": Broken(), "steady": Steady("steady", [7])}
     panel = Panel(sources, [Share("broken", 2), Share("steady", 2)], k=4, size=10)
     with caplog.at_level(logging.ERROR):
         for _ in range(5):

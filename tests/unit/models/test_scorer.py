@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from freshet.models import features
 from freshet.models.artefact import default_folder
 from freshet.models.manifest import MODEL
-from freshet.models.scorer import CPU, CUDA, NotScorable, OnnxScorer, open_session, session_options
+from freshet.models.scorer import CPU, CPU_RUN_USERS, CUDA, NotScorable, OnnxScorer, open_session, session_options
 
 Batch = tuple[NDArray[Any], ...]
 
@@ -41,10 +41,11 @@ def test_every_candidate_gets_a_score(users: int, candidates: int, ranker: OnnxS
     assert np.isfinite(scores).all()
 
 
-def test_a_score_does_not_depend_on_who_else_is_in_the_batch(ranker: OnnxScorer) -> None:
-    batch = a_batch(5, 40)
+@pytest.mark.parametrize("users", [5, CPU_RUN_USERS, 2 * CPU_RUN_USERS + 3])
+def test_a_score_does_not_depend_on_who_else_is_in_the_batch(users: int, ranker: OnnxScorer) -> None:
+    batch = a_batch(users, 40)
     together = ranker.score(*batch)
-    alone = np.concatenate([ranker.score(*(part[row : row + 1] for part in batch)) for row in range(5)])
+    alone = np.concatenate([ranker.score(*(part[row : row + 1] for part in batch)) for row in range(users)])
     assert np.allclose(together, alone, atol=1e-5)
 
 

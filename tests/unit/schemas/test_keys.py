@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshet.schemas.keys import NAME, SUBJECT, Hot, NotAKey, Rules, TopN
+from freshet.schemas.keys import NAME, SUBJECT, Holds, Hot, NotAKey, Rules, TopN
 
 names = st.from_regex(NAME, fullmatch=True)
 subjects = st.from_regex(SUBJECT, fullmatch=True)
@@ -27,6 +27,33 @@ def test_every_key_of_rules_is_read_back(subject: str) -> None:
     assert Rules.decode(Rules(subject).encode()) == Rules(subject)
 
 
+@given(names, st.integers(0), st.text(min_size=1))
+def test_every_key_of_holders_is_read_back(placement: str, span: int, item: str) -> None:
+    key = Holds(placement, span, item)
+    assert Holds.decode(key.encode()) == key
+
+
+@given(st.text(min_size=1))
+def test_an_item_cannot_choose_the_slot_of_its_holders_or_break_their_key(item: str) -> None:
+    slot, _, rest = Holds("home", 0, item).encode().removeprefix("holds:{").partition("}:home:0:")
+    assert slot.isdigit()
+    assert not set(rest) & set("{}: \n*")
+
+
+@pytest.mark.parametrize("item", ["", "\ud800"])
+def test_what_is_no_text_has_no_holders(item: str) -> None:
+    with pytest.raises(NotAKey):
+        Holds("home", 0, item).encode()
+
+
+@pytest.mark.parametrize(
+    "key", ["holds:{3}:home:07:a", "holds:{4}:home:7:a", "holds:{3}:home:7:%61", "holds:{3}:home:7:%ff"]
+)
+def test_a_key_of_holders_is_written_in_one_way_only(key: str) -> None:
+    with pytest.raises(NotAKey):
+        Holds.decode(key)
+
+
 @given(st.text())
 def test_a_subject_gets_a_key_only_if_the_key_can_be_read_back(subject: str) -> None:
     try:
@@ -39,7 +66,7 @@ def test_a_subject_gets_a_key_only_if_the_key_can_be_read_back(subject: str) -> 
 
 @given(st.text())
 def test_text_is_refused_or_is_exactly_the_key_that_it_decodes_to(text: str) -> None:
-    for kind in (TopN, Hot, Rules):
+    for kind in (TopN, Hot, Rules, Holds):
         try:
             key = kind.decode(text)
         except NotAKey:
@@ -67,6 +94,8 @@ def test_parts_that_would_break_a_key_are_refused(part: str) -> None:
         Hot(part).encode()
     with pytest.raises(NotAKey):
         Rules(part).encode()
+    with pytest.raises(NotAKey):
+        Holds(part, 0, "i").encode()
 
 
 def test_the_subject_is_the_part_that_a_redis_cluster_hashes() -> None:

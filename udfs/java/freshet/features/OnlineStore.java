@@ -22,20 +22,21 @@ import java.util.concurrent.CompletionStage;
 import org.apache.flink.metrics.Counter;
 
 /**
- * The online store as the writer sees it: takes the values of entities, and tells once the server has answered for them.
+ * The online store as a writer sees it: takes values, and tells once the server has answered for them.
  *
- * <p>While calls are under way the next one gathers, the newest values of each entity only: few writes leave at once, many
+ * <p>While calls are under way the next one gathers, the newest value of each place only: few writes leave at once, many
  * share a call. The version check and the write are one script on the server, so a repeated write changes nothing.
  *
  * <p>One failure is the end: everybody who waits is told, and nothing more is sent. The job then starts again from its
  * checkpoint. That holds for a lost connection too, since the server behind the next one may have forgotten its last second.
  */
-final class OnlineStore implements AutoCloseable {
+public final class OnlineStore implements AutoCloseable {
     private static final int CALLS_UNDER_WAY = 2;
-    private static final int ENTITIES_A_CALL = 64; // enough to share its cost, few enough that others soon get their turn
+    private static final int VALUES_A_CALL = 64; // enough to share its cost, few enough that others soon get their turn
     private static final Duration TIMEOUT = Duration.ofSeconds(5);
 
-    private final Spec spec;
+    private final String script;
+    private final List<byte[]> arguments;
     private final Counter accepted;
     private final Counter refused;
     private final RedisClient client;
@@ -49,31 +50,41 @@ final class OnlineStore implements AutoCloseable {
     private Throwable failure;
     private boolean isClosed;
 
+    /** What is written to one place: a newer value of the same place takes its turn. */
+    public interface Value {
+        /** Returns what tells the place from others. */
+        ByteBuffer place();
+
+        /** Tells whether this value is to be written rather than another one of its place. */
+        boolean isAsNewAs(Value other);
+
+        /** Adds what the script is told of this value: keys, and arguments. */
+        void tell(List<byte[]> keys, List<byte[]> arguments);
+    }
+
     /** Hears, once and on any thread, that the server has answered; {@code error} is null unless the write may not be there. */
-    interface Waiter {
+    public interface Waiter {
         void answered(Throwable error);
     }
 
-    /** The newest values of an entity, and who waits for them. */
+    /** The newest value of a place, and who waits for it. */
     private static final class Waiting {
-        private Write newest;
+        private Value newest;
         private final List<Waiter> waiters = new ArrayList<>(2);
 
-        void add(Write write, Waiter waiter) {
-            boolean isNewer = newest == null
-                    || write.asOf > newest.asOf
-                    || (write.asOf == newest.asOf && write.version >= newest.version);
-            newest = isNewer ? write : newest;
+        void add(Value value, Waiter waiter) {
+            newest = newest == null || value.isAsNewAs(newest) ? value : newest;
             waiters.add(waiter);
         }
     }
 
-    /** Connects; throws if the server does not answer. */
-    OnlineStore(Spec spec, Counter accepted, Counter refused) {
-        this.spec = spec;
+    /** Connects; throws if the server does not answer. The script gets these arguments before those of the values. */
+    public OnlineStore(String url, String script, List<byte[]> arguments, Counter accepted, Counter refused) {
+        this.script = script;
+        this.arguments = arguments;
         this.accepted = accepted;
         this.refused = refused;
-        RedisURI uri = RedisURI.create(spec.redisUrl);
+        RedisURI uri = RedisURI.create(url);
         uri.setTimeout(TIMEOUT);
         client = RedisClient.create(uri);
         try {
@@ -87,16 +98,16 @@ final class OnlineStore implements AutoCloseable {
                     .timeoutOptions(TimeoutOptions.enabled(TIMEOUT))
                     .build());
             connection = client.connect(ByteArrayCodec.INSTANCE);
-            digest = connection.sync().scriptLoad(spec.writeScript.getBytes(StandardCharsets.UTF_8));
+            digest = connection.sync().scriptLoad(script.getBytes(StandardCharsets.UTF_8));
         } catch (RuntimeException error) {
             client.shutdown(Duration.ZERO, Duration.ofSeconds(2));
             throw error;
         }
     }
 
-    /** Writes values unless newer ones stand in the store; returns at once. */
-    void write(Write write, Waiter waiter) {
-        Throwable ended = gather(write, waiter);
+    /** Writes a value unless a newer one stands in the store; returns at once. */
+    public void write(Value value, Waiter waiter) {
+        Throwable ended = gather(value, waiter);
         if (ended != null) {
             waiter.answered(ended);
         } else {
@@ -104,13 +115,9 @@ final class OnlineStore implements AutoCloseable {
         }
     }
 
-    private synchronized Throwable gather(Write write, Waiter waiter) {
+    private synchronized Throwable gather(Value value, Waiter waiter) {
         if (failure == null) {
-            ByteBuffer place = ByteBuffer.allocate(write.key.length + write.versionField.length)
-                    .put(write.key)
-                    .put(write.versionField)
-                    .flip();
-            gathering.computeIfAbsent(place, none -> new Waiting()).add(write, waiter);
+            gathering.computeIfAbsent(value.place(), none -> new Waiting()).add(value, waiter);
         }
         return failure;
     }
@@ -127,9 +134,9 @@ final class OnlineStore implements AutoCloseable {
         if (failure != null || underWay == CALLS_UNDER_WAY || gathering.isEmpty()) {
             return List.of();
         }
-        List<Waiting> batch = new ArrayList<>(Math.min(gathering.size(), ENTITIES_A_CALL));
+        List<Waiting> batch = new ArrayList<>(Math.min(gathering.size(), VALUES_A_CALL));
         Iterator<Waiting> rest = gathering.values().iterator();
-        while (rest.hasNext() && batch.size() < ENTITIES_A_CALL) {
+        while (rest.hasNext() && batch.size() < VALUES_A_CALL) {
             batch.add(rest.next());
             rest.remove();
         }
@@ -139,11 +146,12 @@ final class OnlineStore implements AutoCloseable {
 
     private CompletionStage<List<Long>> call(List<Waiting> batch) {
         try {
-            byte[][] keys = batch.stream().map(waiting -> waiting.newest.key).toArray(byte[][]::new);
-            List<byte[]> arguments = new ArrayList<>(32 * batch.size());
-            arguments.add(number(spec.keyTtlSeconds));
-            batch.forEach(waiting -> addArguments(arguments, waiting.newest));
-            byte[][] values = arguments.toArray(byte[][]::new);
+            List<byte[]> places = new ArrayList<>(2 * batch.size());
+            List<byte[]> told = new ArrayList<>(32 * batch.size());
+            told.addAll(arguments);
+            batch.forEach(waiting -> waiting.newest.tell(places, told));
+            byte[][] keys = places.toArray(byte[][]::new);
+            byte[][] values = told.toArray(byte[][]::new);
             return connection
                     .async()
                     .<List<Long>>evalsha(digest, ScriptOutputType.MULTI, keys, values)
@@ -156,24 +164,12 @@ final class OnlineStore implements AutoCloseable {
     /** Brings the script along when the server has forgotten it. */
     private CompletionStage<List<Long>> again(Throwable error, byte[][] keys, byte[][] values) {
         return error instanceof RedisNoScriptException
-                ? connection.async().eval(spec.writeScript, ScriptOutputType.MULTI, keys, values)
+                ? connection.async().eval(script, ScriptOutputType.MULTI, keys, values)
                 : CompletableFuture.failedStage(error);
     }
 
-    private static void addArguments(List<byte[]> arguments, Write write) {
-        arguments.add(write.versionField);
-        arguments.add(number(write.asOf));
-        arguments.add(number(write.version));
-        arguments.add(number(2L * (write.fields.length + 1)));
-        arguments.add(write.timestampField);
-        arguments.add(Proto.timestamp(write.asOf));
-        for (int at = 0; at < write.fields.length; at++) {
-            arguments.add(write.fields[at]);
-            arguments.add(write.values[at]);
-        }
-    }
-
-    private static byte[] number(long number) {
+    /** Returns a number as an argument of a script. */
+    public static byte[] number(long number) {
         return Long.toString(number).getBytes(StandardCharsets.US_ASCII);
     }
 

@@ -9,11 +9,11 @@ import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
 /** How our immutable records travel between tasks: each writes and reads itself. */
-final class Record {
+public final class Record {
     private Record() {}
 
     /** A serializer of immutable records; a subclass says how one is written and read. */
-    abstract static class Serializer<T> extends TypeSerializerSingleton<T> {
+    public abstract static class Serializer<T> extends TypeSerializerSingleton<T> {
 
         @Override
         public boolean isImmutableType() {
@@ -52,11 +52,11 @@ final class Record {
     }
 
     /** Type information that knows nothing of fields. */
-    static final class Type<T> extends TypeInformation<T> {
+    public static final class Type<T> extends TypeInformation<T> {
         private final Class<T> type;
         private final TypeSerializer<T> serializer;
 
-        Type(Class<T> type, TypeSerializer<T> serializer) {
+        public Type(Class<T> type, TypeSerializer<T> serializer) {
             this.type = type;
             this.serializer = serializer;
         }

@@ -23,7 +23,12 @@ final class RedisWriter extends RichAsyncFunction<Write, Cause> {
     @Override
     public void open(OpenContext context) {
         MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("freshet");
-        store = new OnlineStore(spec, metrics.counter("feature_writes"), metrics.counter("feature_writes_refused"));
+        store = new OnlineStore(
+                spec.redisUrl,
+                spec.writeScript,
+                List.of(OnlineStore.number(spec.keyTtlSeconds)),
+                metrics.counter("feature_writes"),
+                metrics.counter("feature_writes_refused"));
     }
 
     @Override

@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 
 /** How states and records are written: varint lengths, UTF-8 text, fixed-width numbers. */
-final class Wire {
+public final class Wire {
     private static final int NONE = 0;
     private static final int NUMBER = 1;
     private static final int TEXT = 2;
@@ -14,7 +14,7 @@ final class Wire {
 
     private Wire() {}
 
-    static void writeSize(DataOutput out, int size) throws IOException {
+    public static void writeSize(DataOutput out, int size) throws IOException {
         int rest = size;
         while ((rest & ~0x7f) != 0) {
             out.writeByte(rest & 0x7f | 0x80);
@@ -23,7 +23,7 @@ final class Wire {
         out.writeByte(rest);
     }
 
-    static int readSize(DataInput in) throws IOException {
+    public static int readSize(DataInput in) throws IOException {
         int size = 0;
         for (int shift = 0; ; shift += 7) {
             int next = in.readByte();
@@ -34,33 +34,33 @@ final class Wire {
         }
     }
 
-    static void writeBytes(DataOutput out, byte[] bytes) throws IOException {
+    public static void writeBytes(DataOutput out, byte[] bytes) throws IOException {
         writeSize(out, bytes.length);
         out.write(bytes);
     }
 
-    static byte[] readBytes(DataInput in) throws IOException {
+    public static byte[] readBytes(DataInput in) throws IOException {
         byte[] bytes = new byte[readSize(in)];
         in.readFully(bytes);
         return bytes;
     }
 
-    static void writeText(DataOutput out, String text) throws IOException {
+    public static void writeText(DataOutput out, String text) throws IOException {
         writeBytes(out, text.getBytes(StandardCharsets.UTF_8));
     }
 
-    static String readText(DataInput in) throws IOException {
+    public static String readText(DataInput in) throws IOException {
         return new String(readBytes(in), StandardCharsets.UTF_8);
     }
 
-    static void writeLongs(DataOutput out, long[] longs) throws IOException {
+    public static void writeLongs(DataOutput out, long[] longs) throws IOException {
         writeSize(out, longs.length);
         for (long one : longs) {
             out.writeLong(one);
         }
     }
 
-    static long[] readLongs(DataInput in) throws IOException {
+    public static long[] readLongs(DataInput in) throws IOException {
         long[] longs = new long[readSize(in)];
         for (int at = 0; at < longs.length; at++) {
             longs[at] = in.readLong();
@@ -68,14 +68,14 @@ final class Wire {
         return longs;
     }
 
-    static void writeDoubles(DataOutput out, double[] doubles) throws IOException {
+    public static void writeDoubles(DataOutput out, double[] doubles) throws IOException {
         writeSize(out, doubles.length);
         for (double one : doubles) {
             out.writeDouble(one);
         }
     }
 
-    static double[] readDoubles(DataInput in) throws IOException {
+    public static double[] readDoubles(DataInput in) throws IOException {
         double[] doubles = new double[readSize(in)];
         for (int at = 0; at < doubles.length; at++) {
             doubles[at] = in.readDouble();
@@ -84,7 +84,7 @@ final class Wire {
     }
 
     /** Writes a Double, a String, a vector of doubles, or null. */
-    static void writeValue(DataOutput out, Object value) throws IOException {
+    public static void writeValue(DataOutput out, Object value) throws IOException {
         if (value == null) {
             out.writeByte(NONE);
         } else if (value instanceof Double) {
@@ -99,7 +99,7 @@ final class Wire {
         }
     }
 
-    static Object readValue(DataInput in) throws IOException {
+    public static Object readValue(DataInput in) throws IOException {
         switch (in.readByte()) {
             case NONE:
                 return null;

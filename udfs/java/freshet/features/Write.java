@@ -1,6 +1,8 @@
 package freshet.features;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.List;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
@@ -8,7 +10,7 @@ import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
 /** The values of one entity, ready for the store; the cause is null when only time has passed. */
-final class Write {
+final class Write implements OnlineStore.Value {
     static final TypeInformation<Write> TYPE = new Record.Type<>(Write.class, new WriteSerializer());
 
     final byte[] key;
@@ -37,6 +39,35 @@ final class Write {
         this.fields = fields;
         this.values = values;
         this.cause = cause;
+    }
+
+    @Override
+    public ByteBuffer place() {
+        return ByteBuffer.allocate(key.length + versionField.length)
+                .put(key)
+                .put(versionField)
+                .flip();
+    }
+
+    @Override
+    public boolean isAsNewAs(OnlineStore.Value other) {
+        Write write = (Write) other;
+        return asOf > write.asOf || (asOf == write.asOf && version >= write.version);
+    }
+
+    @Override
+    public void tell(List<byte[]> keys, List<byte[]> arguments) {
+        keys.add(key);
+        arguments.add(versionField);
+        arguments.add(OnlineStore.number(asOf));
+        arguments.add(OnlineStore.number(version));
+        arguments.add(OnlineStore.number(2L * (fields.length + 1)));
+        arguments.add(timestampField);
+        arguments.add(Proto.timestamp(asOf));
+        for (int at = 0; at < fields.length; at++) {
+            arguments.add(fields[at]);
+            arguments.add(values[at]);
+        }
     }
 
     /** Serializes writes. */

@@ -1,0 +1,54 @@
+"""Runs the quality benchmark in its own environment, keeps its figures in `results.json` and its tables in docs/quality.md.
+
+.venv/bin/python benchmarks/quality/run.py [--quick]
+
+`make bench-quality` makes the environment first.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from figures import RESULTS, merge, show, this_run
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PYTHON = ROOT / ".venv-quality" / "bin" / "python"
+DOCUMENT = ROOT / "docs" / "quality.md"
+TABLES = re.compile(r"(<!-- tables -->\n).*?(\n<!-- end of tables -->)", re.DOTALL)
+
+
+def main() -> None:
+    """Run, and keep what was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--quick", action="store_true", help="fewer events, and nothing is kept: to see that it works")
+    quick = parser.parse_args().quick
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "found.json"
+        options = ["--quick"] if quick else []
+        if code := subprocess.run(
+            [str(PYTHON), str(HERE / "contest.py"), str(found), *options], check=False
+        ).returncode:
+            sys.exit(code)
+        told = json.loads(found.read_text("utf-8"))
+    show(told["figures"], Console())
+    if not quick:
+        merge(RESULTS, told["figures"], this_run(ROOT))
+        keep_tables(told["tables"])
+
+
+def keep_tables(tables: str) -> None:
+    """Put the tables where the document has those of the last run."""
+    text = DOCUMENT.read_text("utf-8")
+    DOCUMENT.write_text(TABLES.sub(lambda found: f"{found[1]}{tables}{found[2]}", text), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""How soon an item that runs out is in no list any more: 20,000 lists, scanned whole, while two workers go on writing lists.
+
+.venv/bin/python benchmarks/stock.py [LISTS]
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import redis
+from harness import Bench, bench_stack
+from rich.console import Console
+
+from freshet.errors import FreshetError
+from freshet.models.live_assortment import LiveAssortment, follow_assortment
+from freshet.models.stock_watch import place_begins
+from freshet.models.vocabulary import Vocabulary
+from freshet.replay.journey import catalogue
+from freshet.replay.produce import EventProducer
+from freshet.schemas.avro import Record
+from freshet.schemas.keys import TopN
+from freshet.schemas.topics import CATALOG
+from freshet.settings import load_settings
+from freshet.udfs.top_n import Because, ListedItem, TopList
+from freshet.udfs.versions import Version
+
+LISTS = 20_000
+LENGTH = 20
+ITEMS = 10_000
+WORKERS = 2
+WRITES_PER_S = 300
+BATCH = 10
+TTL_S = 604_800
+PLACEMENT = "home"
+RANKS = (0, 3, 30, 300, 3_000)
+"""Items that run out, by how many lists hold them: the first stands in nearly every list."""
+
+WATCHED_S = 3.0
+COUNT = """
+local held = 0
+for _, key in ipairs(KEYS) do
+  local list = redis.call('GET', key)
+  if list and string.find(list, ARGV[1], 1, true) then held = held + 1 end
+end
+return held
+"""
+
+
+def goods() -> list[Record]:
+    """Return the items that are sold, the most listed first."""
+    return [record for record in catalogue() if record["price"]][:ITEMS]
+
+
+def vocabulary_of(items: Sequence[str]) -> Vocabulary:
+    """Return a vocabulary of half of the items: the others are new to the model."""
+    known = items[: len(items) // 2]
+    return Vocabulary(tuple(known), (), np.zeros(len(known) + 1, np.int32))
+
+
+class Writer:
+    """Writes lists like those of the scoring job, of items in stock, the first of the catalogue most often."""
+
+    def __init__(self, live: LiveAssortment, items: Sequence[str], seed: int) -> None:
+        self._live = live
+        self._items = items
+        self._chance = np.random.default_rng(seed)
+        self._count = 0
+
+    def write(self, users: Sequence[int]) -> None:
+        """Write a list for each user."""
+        self._count += 1
+        lists = [self._a_list(f"benchmark-of-lists-{user:05d}") for user in dict.fromkeys(users)]
+        self._live.writer.write([(TopN(PLACEMENT, one.subject).encode(), one) for one in lists], TTL_S)
+
+    def _a_list(self, subject: str) -> TopList:
+        now = self._live.current
+        ranks = (len(self._items) ** self._chance.random(5 * LENGTH)).astype(np.int64) - 1  # the odds fall as 1 / rank
+        names = [self._items[rank] for rank in dict.fromkeys(ranks.tolist())]
+        sold = [name for name in names if now.in_stock[now.index(name)]][:LENGTH]
+        because = Because("items", tuple(names[:3]), "often bought with", 0.123)
+        contributions = (("log1p(item_events_ewma_24h)", 0.51), ("log1p(user_category_ewma_7d)", 0.22))
+        places = tuple(
+            ListedItem(name, 1.234, "co-visit", "often bought with your latest items", because, contributions, (), 1.99)
+            for name in sold
+        )
+        return TopList(PLACEMENT, subject, places, "home-ranker/1", "full-cpu", Version(1, self._count), 5, "e")
+
+
+def work(number: int, lists: int) -> None:
+    """Write this worker's lists once, say so, and go on writing some of them until the input ends."""
+    settings = load_settings()
+    items = [record["item_id"] for record in goods()]
+    url = settings.redis.url.get_secret_value()
+    live = follow_assortment(
+        settings.kafka.bootstrap_servers, settings.registry.url, url, vocabulary_of(items), [PLACEMENT], TTL_S
+    )
+    users, writer = np.arange(number, lists, WORKERS), Writer(live, items, number)
+    for start in range(0, len(users), BATCH):
+        writer.write(users[start : start + BATCH].tolist())
+    print("ready", flush=True)
+    chance, begun, rounds = np.random.default_rng(number), time.monotonic(), 0
+    while not (Path(sys.argv[3]).exists()):
+        writer.write(chance.choice(users, BATCH).tolist())
+        rounds += 1
+        time.sleep(max(0.0, begun + rounds * BATCH * WORKERS / WRITES_PER_S - time.monotonic()))
+    figures = vars(live.watch.figures) | {"writes_per_s": rounds * BATCH / (time.monotonic() - begun)}
+    print(json.dumps(figures), flush=True)
+
+
+class Scan:
+    """Counts the lists that hold an item, by a look at every one."""
+
+    def __init__(self, store: redis.Redis) -> None:
+        self._store = store
+        self._count = store.register_script(COUNT)
+
+    def keys(self) -> Iterator[list[bytes]]:
+        """Yield the keys of all lists, some hundred at a time."""
+        cursor = 0
+        while True:
+            cursor, keys = self._store.scan(cursor, f"topn:{PLACEMENT}:*", 500)
+            yield keys
+            if not cursor:
+                return
+
+    def holders(self, item: str) -> int:
+        """Return how many lists hold an item."""
+        return sum(self._count(keys=keys, args=[place_begins(item)]) for keys in self.keys() if keys)
+
+
+def runs_out(scan: Scan, front: EventProducer, record: Record) -> dict[str, Any]:
+    """Set an item's stock to 0 and watch the lists; times are seconds since the broker had the record, at a scan's end."""
+    item = record["item_id"]
+    before = scan.holders(item)
+    front.produce_one(record | {"stock": 0}, CATALOG)
+    begun = time.monotonic()
+    seen = []
+    while not seen or seen[-1][0] < WATCHED_S:
+        from_s = time.monotonic() - begun
+        held = scan.holders(item)
+        seen.append((time.monotonic() - begun, from_s, held))
+    front.produce_one(record | {"stock": 1}, CATALOG)
+    last_held = max((at for at, (_, _, held) in enumerate(seen) if held), default=-1)
+    return {
+        "holders": before,
+        "gone_s": seen[min(last_held + 1, len(seen) - 1)][0],
+        "held_at_1s": next(held for _, from_s, held in seen if from_s >= 1.0),
+        "held_at_the_end": seen[-1][2],
+        "scans": len(seen),
+    }
+
+
+def measure(bench: Bench, lists: int) -> list[dict[str, Any]]:
+    """Run the workers, let items run out, and return what came of each."""
+    stop = Path.cwd() / "stop"
+    records = goods()
+    with EventProducer(bench.settings) as front:
+        front.produce(records, CATALOG)
+        command = [sys.executable, str(Path(__file__).resolve()), "--work"]
+        workers = [
+            subprocess.Popen([*command, f"{number}/{lists}", str(stop)], stdout=subprocess.PIPE, text=True)
+            for number in range(WORKERS)
+        ]
+        outs = [worker.stdout for worker in workers]
+        for out in outs:
+            while out and (line := out.readline()) != "ready\n":
+                if not line:
+                    raise FreshetError("A worker of the benchmark has ended.")
+        with bench.redis() as store:
+            scan = Scan(store)
+            found = [{"rank": rank} | runs_out(scan, front, records[rank]) for rank in RANKS]
+            sizes = [store.strlen(key) for key in next(scan.keys())]
+        stop.touch()
+    for out in outs:
+        assert out
+        print("worker:", out.readline().strip())
+    print(f"{lists} lists of {LENGTH} items, {np.mean(sizes):.0f} bytes each")
+    return found
+
+
+def main() -> None:
+    """Run, and print the figures."""
+    if sys.argv[1:2] == ["--work"]:
+        number, lists = map(int, sys.argv[2].split("/"))
+        work(number, lists)
+        return
+    lists = int(sys.argv[1]) if len(sys.argv) > 1 else LISTS
+    with bench_stack() as bench:
+        found = measure(bench, lists)
+    for one in found:
+        Console().print(one)
+    print(
+        json.dumps(
+            {
+                "stock_gone_s": max(one["gone_s"] for one in found),
+                "stock_held_at_1s": sum(one["held_at_1s"] for one in found),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

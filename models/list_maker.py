@@ -1,0 +1,200 @@
+"""From announced users to stored lists: profiles, candidates, one scoring call for the batch, re-ranking, the write.
+
+announcements -> newest of each user -> profiles -> (each placement) candidates -> scores -> places -> topn:* and hot:*
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from freshet.models.listing import Lister, Shop
+from freshet.models.panel import Panel, Timing
+from freshet.models.placements import Placement
+from freshet.models.profiles import Profile, ProfileReader, Update
+from freshet.models.ranking import Ranker, Tiered
+from freshet.models.rule_effects import intervention
+from freshet.models.sources.source import Source
+from freshet.schemas.keys import Hot, TopN
+from freshet.udfs.active_rules import ActiveRules
+from freshet.udfs.top_n import Because, ListedItem, ListWriter, TopList
+from freshet.udfs.versions import Version
+
+log = logging.getLogger(__name__)
+
+POPULAR = "popular"
+POPULAR_REASON = "popular right now"
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """One placement at work.
+
+    Attributes:
+        name: of the placement.
+        placement: its settings.
+        panel: finds candidates.
+        lister: makes lists of them.
+    """
+
+    name: str
+    placement: Placement
+    panel: Panel
+    lister: Lister
+
+    @classmethod
+    def of(cls, name: str, placement: Placement, sources: Mapping[str, Source], size: int) -> "Place":
+        """Set a placement up for items of indices below `size`.
+
+        Raises:
+            KeyError: it gives a share to a source that there is not.
+        """
+        panel = Panel(sources, placement.shares, placement.candidates, size)
+        return cls(name, placement, panel, Lister(panel.names, placement.reranking, placement.length))
+
+
+@dataclass
+class Tally:
+    """What was made so far: lists, and how many were withheld since the filters left nothing to show."""
+
+    lists: int = 0
+    withheld: int = 0
+
+
+class ListMaker:
+    """Makes and stores the lists of a batch of updated users. For one thread."""
+
+    def __init__(
+        self,
+        places: Sequence[Place],
+        profiles: ProfileReader,
+        rules: ActiveRules,
+        ranker: Ranker,
+        scorer: Tiered,
+        shop: Callable[[], Shop],
+        writer: ListWriter,
+        config_version: str = "",
+        close: Callable[[], None] = lambda: None,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """Take what lists are made of; `shop` gives what stands now, `scorer` is the ranker's, `close` ends the feeds."""
+        self._places = places
+        self._profiles = profiles
+        self._rules = rules
+        self._ranker = ranker
+        self._scorer = scorer
+        self._shop = shop
+        self._writer = writer
+        self._config_version = config_version
+        self._now_ms = now_ms
+        self.close = close
+        self._hot_generation = 0
+        self.tally = Tally()
+
+    @property
+    def tier(self) -> str:
+        """The tier of the latest batch."""
+        return self._scorer.tier
+
+    @property
+    def provider(self) -> str:
+        """Where the model runs."""
+        return self._scorer.provider
+
+    @property
+    def timings(self) -> dict[str, Timing]:
+        """What each source has cost, by `<placement>.<source>`."""
+        return {f"{place.name}.{name}": one for place in self._places for name, one in place.panel.timings.items()}
+
+    def recommend(self, updates: Sequence[Update]) -> list[TopList]:
+        """Make one list for each subject and placement, store them, and return them.
+
+        A list that would be empty is not stored: the last good one stands, or the reader finds the hot list.
+
+        Raises:
+            redis.RedisError: the store did not answer; the same batch can be given again.
+        """
+        newest = {update.subject: update for update in sorted(updates, key=lambda one: (one.as_of, one.sequence))}
+        if not newest:
+            return []
+        self._rules.write([(update.subject, update.trigger) for update in updates if update.trigger])
+        profiles = self._profiles.read(list(newest.values()), self._now_ms())
+        shop = self._shop()
+        made = [one for place in self._places for one in self._made(place, profiles, shop)]
+        self._store_hot(shop)
+        return made
+
+    def _made(self, place: Place, profiles: Sequence[Profile], shop: Shop) -> list[TopList]:
+        place.panel.make_room(len(shop.assortment) + 1)
+        pools = [place.panel.pool(profile.state) for profile in profiles]
+        ranked = self._ranker.rank(profiles, pools, place.placement.candidates)
+        now_ms = self._now_ms()
+        lists = []
+        for profile, one in zip(profiles, ranked, strict=True):
+            items = place.lister.items(profile, one, shop, now_ms)
+            if items:
+                lists.append(self._stamped(place, profile, items, one.tier, now_ms))
+        self.tally.lists += len(lists)
+        self.tally.withheld += len(profiles) - len(lists)
+        self._writer.write(
+            [(TopN(one.placement, one.subject).encode(), one) for one in lists], place.placement.ttl_seconds
+        )
+        return lists
+
+    def _stamped(
+        self, place: Place, profile: Profile, items: tuple[ListedItem, ...], tier: str, now_ms: int
+    ) -> TopList:
+        return TopList(
+            placement=place.name,
+            subject=profile.update.subject,
+            items=items,
+            model_version=self._scorer.version,
+            tier=tier,
+            version=profile.version,
+            computed_at=now_ms,
+            event_id=profile.update.event_id,
+            config_version=self._config_version,
+            intervention=intervention(profile.rules),
+        )
+
+    def _store_hot(self, shop: Shop) -> None:
+        """Store the hot lists anew when popularity was read anew."""
+        if shop.popularity.generation == self._hot_generation:
+            return
+        for place in self._places:
+            if items := hot_items(shop, place.placement.length, self._now_ms()):
+                key = Hot(place.name).encode()
+                self._writer.write([(key, self._hot(place, items, shop))], ttl_seconds=0)
+        self._hot_generation = shop.popularity.generation
+
+    def _hot(self, place: Place, items: tuple[ListedItem, ...], shop: Shop) -> TopList:
+        return TopList(
+            placement=place.name,
+            subject="",
+            items=items,
+            model_version=self._scorer.version,
+            tier="hot",
+            version=Version(shop.popularity.latest, shop.popularity.generation),
+            computed_at=self._now_ms(),
+            event_id="",
+            config_version=self._config_version,
+        )
+
+
+def hot_items(shop: Shop, length: int, now_ms: int) -> tuple[ListedItem, ...]:
+    """Return the places of a hot list: what happens most now and is in stock."""
+    popularity, assortment = shop.popularity, shop.assortment
+    order = popularity.order[popularity.order <= len(assortment)]
+    best = order[assortment.in_stock[order]][:length].tolist()
+    return tuple(
+        ListedItem(
+            item_id=assortment.item(item),
+            score=round(float(popularity.counts[item, 1]), 5),
+            source=POPULAR,
+            reason=POPULAR_REASON,
+            evidence=Because("trend", (), POPULAR_REASON, round(float(popularity.counts[item, 1]), 4)),
+            price=assortment.price_of(item),
+            promotion=assortment.promotion_of(item, now_ms),
+        )
+        for item in best
+    )

@@ -1,0 +1,77 @@
+"""What moved each item of a list, and from where to where."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freshet.models.reranking.placing import Placed
+from freshet.models.reranking.pool import Bools
+from freshet.models.user_state import Ints
+
+DIVERSITY = "diversity"
+
+
+class Stage(NamedTuple):
+    """The candidates' scores behind one rule, float64 [n]; the first stage is the model's."""
+
+    name: str
+    merits: NDArray[np.float64]
+
+
+class Move(NamedTuple):
+    """A rule took an item from one rank to another; ranks count from 1, among what the filters leave."""
+
+    rule: str
+    before: int
+    after: int
+
+
+def ranks(merits: NDArray[np.float64], left: Bools, positions: Ints) -> list[int]:
+    """Return the ranks of some candidates by falling merit among those that are left; equals share the better one.
+
+    >>> ranks(np.array([0.5, 0.9, 0.5]), np.array([True, True, True]), np.array([0, 1]))
+    [2, 1]
+    """
+    better = np.where(left, merits, -np.inf) > merits[positions, None]
+    counts: list[int] = (np.count_nonzero(better, axis=1) + 1).tolist()
+    return counts
+
+
+def moves(stages: Sequence[Stage], left: Bools, placed: Placed) -> list[tuple[Move, ...]]:
+    """Return for each place what moved its item: first the rules that changed its score, then those that chose its place."""
+    positions = np.array(placed.positions, np.int64)
+    scored: list[list[Move]] = [[] for _ in placed.positions]
+    for before, after in pairwise(stages):
+        touched = np.flatnonzero(after.merits[positions] != before.merits[positions])
+        if not len(touched):
+            continue
+        was, now = (ranks(stage.merits, left, positions[touched]) for stage in (before, after))
+        for place, one, other in zip(touched.tolist(), was, now, strict=True):
+            if one != other:
+                scored[place].append(Move(after.name, one, other))
+    choices = chosen(ranks(stages[-1].merits, left, positions), placed.lifted)
+    return [(*first, *second) for first, second in zip(scored, choices, strict=True)]
+
+
+def chosen(merit_ranks: Sequence[int], lifted: Sequence[tuple[str, ...]]) -> list[tuple[Move, ...]]:
+    """Return the moves from the rank by merit to the place: by what lifted an item, or by what lifted others over it.
+
+    An item that no rule lifted, and that still left a better one behind, was chosen for being unlike those above.
+
+    >>> chosen([1, 4, 2], [(), ("pin",), ()])
+    [(), (Move(rule='pin', before=4, after=2),), (Move(rule='pin', before=2, after=3),)]
+    """
+    by: list[tuple[str, ...]] = []
+    out = []
+    for place, (rank, rules) in enumerate(zip(merit_ranks, lifted, strict=True)):
+        better_above = sum(1 for other in merit_ranks[:place] if other < rank)
+        own = rules or ((DIVERSITY,) if rank - 1 > better_above else ())
+        by.append(own)
+        if not own:
+            pairs = zip(merit_ranks[:place], by, strict=False)
+            own = tuple(dict.fromkeys(rule for other, lifting in pairs if other > rank for rule in lifting))
+        out.append(tuple(Move(rule, rank, place + 1) for rule in own if rank != place + 1))
+    return out
