@@ -3,7 +3,16 @@
 from setuptools import setup
 
 HOME = ("freshet", "freshet.archive", "freshet.commands", "freshet.doctor", "freshet.replay", "freshet.stack")
-LAYERS = ("schemas", "udfs", "udfs.aggregates", "udfs.operators", "models", "models.reranking", "models.sources", "jobs")
+LAYERS = (
+    "schemas",
+    "udfs",
+    "udfs.aggregates",
+    "udfs.operators",
+    "models",
+    "models.reranking",
+    "models.sources",
+    "jobs",
+)
 
 setup(
     packages=[*HOME, *(f"freshet.{layer}" for layer in LAYERS), "freshet.flink_conf"],

@@ -31,16 +31,18 @@ from freshet.models.manifest import MODEL
 from freshet.models.placements import load_placements
 from freshet.models.scorer import open_session
 from freshet.models.vocabulary import Vocabulary
+from freshet.replay import journey
 from freshet.schemas.avro import Record
 from freshet.schemas.keys import TopN
-from freshet.schemas.topics import BY_NAME, FEATURE_UPDATES, INTERACTIONS_CLEAN, RECOMMENDATIONS
+from freshet.schemas.topics import BY_NAME, CATALOG, FEATURE_UPDATES, INTERACTIONS_CLEAN, RECOMMENDATIONS
 from freshet.settings import load_settings
 from freshet.submit import Job
 
-GROUP = "freshet-scoring"
+GROUP, COUNTING = "freshet-scoring", "freshet-bench-counting"
 EVENTS_A_USER = 8
 POLL_S = 0.05
-QUIET_S = 3.0  # longer than a checkpoint's or a collector's pause
+QUIET_S = 2.0  # once as many lists are there as were asked for
+STUCK_S = 30.0  # before that: longer than any batch takes
 TIMEOUT_S = 600.0
 CEILING_S = 5.0
 CONSUME = 2_000
@@ -121,6 +123,7 @@ def figures(bench: Bench, size: Size, console: Console) -> Figures:
 def write_features(bench: Bench, size: Size, vocabulary: Vocabulary) -> None:
     """Have the features job write what the users' sessions amount to."""
     bench.redis().flushall()
+    fill(bench.settings, CATALOG, journey.catalogue(), "item_id")
     workload = generate(size.users * EVENTS_A_USER, time.time_ns() // 1_000_000)
     fill(bench.settings, INTERACTIONS_CLEAN, with_items_of_the_model(workload, vocabulary), "subject")
     try:
@@ -157,10 +160,9 @@ def announcements(size: Size) -> Iterator[Record]:
 def skip_what_is_there(bench: Bench) -> None:
     """Let the job begin behind the announcements of the features job."""
     consumer = _consumer(bench, GROUP)
-    ends = _offsets(consumer, FEATURE_UPDATES)
-    consumer.commit(
-        offsets=[TopicPartition(FEATURE_UPDATES, at, end) for at, (_, end) in ends.items()], asynchronous=False
-    )
+    ends = _ends(consumer, FEATURE_UPDATES)
+    offsets = [TopicPartition(FEATURE_UPDATES, at, end) for at, end in ends.items()]
+    consumer.commit(offsets=offsets, asynchronous=False)
     consumer.close()
 
 
@@ -172,28 +174,28 @@ def run_scoring(bench: Bench, size: Size) -> Run:
     """
     client = bench.redis()
     client.config_resetstat()
-    deadline = time.monotonic() + TIMEOUT_S
+    starts, deadline = ends_of(bench, RECOMMENDATIONS), time.monotonic() + TIMEOUT_S
     job = bench.cluster.submit("scoring")
     try:
         while not writes(client):
             time.sleep(POLL_S)
             check(bench, job, deadline)
         first, before = time.monotonic(), cpu_seconds(bench)
-        last, used = wait_for_quiet(bench, job, client, deadline)
+        last, used = wait_for_last(bench, job, client, size, deadline)
         users, milliseconds = histogram(bench, "batch_users"), histogram(bench, "batch_ms")
     finally:
         bench.cancel_all()
-    lists = count_of(bench, RECOMMENDATIONS)
+    lists = count_behind(bench, RECOMMENDATIONS, starts)
     without = size.users - client.exists(*(list_key(bench, user) for user in range(size.users)))
     if without or lists > size.announcements:
         raise FreshetError(f"{without} of {size.users} users have no list, and {lists} lists were announced.")
     return Run(size.announcements, lists, last - first, difference(used, before), users, milliseconds)
 
 
-def wait_for_quiet(bench: Bench, job: Job, client: Redis, deadline: float) -> tuple[float, dict[str, float]]:
-    """Return the time of the last list, and the processor time used until then, once there has been none for a while."""
+def wait_for_last(bench: Bench, job: Job, client: Redis, size: Size, deadline: float) -> tuple[float, dict[str, float]]:
+    """Return the time of the last list, and the processor time used until then."""
     count, last, used = 0, time.monotonic(), cpu_seconds(bench)
-    while time.monotonic() - last < QUIET_S:
+    while time.monotonic() - last < (QUIET_S if count >= size.announcements else STUCK_S):
         time.sleep(POLL_S)
         now = writes(client)
         if now != count:
@@ -239,11 +241,18 @@ def quantile(counts: Histogram, share: float) -> float:
     return math.inf
 
 
-def count_of(bench: Bench, topic: str) -> int:
-    """Return how many records a topic holds, committed or not, without the markers of transactions."""
-    consumer = _consumer(bench, "freshet-bench-count")
-    offsets = _offsets(consumer, topic)
-    consumer.assign([TopicPartition(topic, at, begin) for at, (begin, _) in offsets.items()])
+def ends_of(bench: Bench, topic: str) -> dict[int, int]:
+    """Return where each partition of a topic ends now."""
+    consumer = _consumer(bench, COUNTING)
+    ends = _ends(consumer, topic)
+    consumer.close()
+    return ends
+
+
+def count_behind(bench: Bench, topic: str, starts: Mapping[int, int]) -> int:
+    """Return how many records a topic holds behind these offsets, committed or not, without the markers of transactions."""
+    consumer = _consumer(bench, COUNTING)
+    consumer.assign([TopicPartition(topic, at, start) for at, start in starts.items()])
     count, silent = 0, 0
     while silent < SILENCES:
         found = consumer.consume(CONSUME, timeout=1.0)
@@ -264,9 +273,9 @@ def _consumer(bench: Bench, group: str) -> Consumer:
     )
 
 
-def _offsets(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
+def _ends(consumer: Consumer, topic: str) -> dict[int, int]:
     partitions = range(BY_NAME[topic].partitions)
-    return {at: consumer.get_watermark_offsets(TopicPartition(topic, at), timeout=30) for at in partitions}
+    return {at: consumer.get_watermark_offsets(TopicPartition(topic, at), timeout=30)[1] for at in partitions}
 
 
 def bare_session(artefact: Artefact, users: Histogram) -> tuple[str, float]:

@@ -178,7 +178,9 @@ class Shelves:
         self._arrived: dict[str, int] = {}
         self._names = {name: Names() for name in (*PLACES, "promotion")} | {"category": Names(vocabulary.categories)}
         self._titles: dict[int, str] = {}
-        self._columns = {name: np.zeros(len(self._ids) + 1, kind) for name, kind in COLUMNS.items()}
+        self._columns: dict[str, NDArray[Any]] = {
+            name: np.zeros(len(self._ids) + 1, kind) for name, kind in COLUMNS.items()
+        }
         self._columns["in_stock"][1:] = unnamed_is_sold
         self._columns["price"][:] = np.nan
         self._columns["category"][:] = vocabulary.item_category
@@ -277,12 +279,12 @@ class Difference(NamedTuple):
     """What has become of an item that lists may hold.
 
     Attributes:
-        index: the item.
+        item: its index.
         kind: `out` (of stock, or of the catalogue), `promotion` (is over, or is another) or `price`.
         promotion: of `promotion`, the name of the one that it was in.
     """
 
-    index: int
+    item: int
     kind: str
     promotion: str | None = None
 

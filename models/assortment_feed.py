@@ -68,7 +68,7 @@ class AssortmentFeed:
             now_s: the clock.
         """
         self._open_reader = open_reader
-        self._new_shelves = lambda: Shelves(vocabulary, unnamed_is_sold=unnamed_is_sold)
+        self._new_shelves: Callable[[], Shelves] = lambda: Shelves(vocabulary, unnamed_is_sold=unnamed_is_sold)
         self._heard = heard
         self._price_share = price_share
         self._now_s = now_s

@@ -7,6 +7,7 @@ gain of NDCG). A challenger that is better beyond chance takes the place, and ne
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ DEEPEST = 20
 
 LISTS_AT_LEAST = 300
 """Lists that a challenger is judged by before it may win."""
+
+JUDGED_EVERY = 50
 
 BEYOND_CHANCE = 2.5
 """Standard errors by which it must be ahead."""
@@ -75,6 +78,42 @@ class Pooler:
         return Pooled(items, scores)
 
 
+@dataclass
+class _Contest:
+    """Weights and their challengers, with how far each is ahead.
+
+    Attributes:
+        mixes: float64 [M, S], the weights in use first.
+        ahead: float64 [M], sums of the gains less those of the weights in use.
+        squares: float64 [M], sums of the squares of these differences.
+        lists: how many were judged.
+    """
+
+    mixes: Reals
+    ahead: Reals
+    squares: Reals
+    lists: int = 0
+
+    @classmethod
+    def around(cls, weights: Reals) -> "_Contest":
+        """Begin one around weights."""
+        weights = np.where(weights < LEAST * weights.max(), 0.0, weights / weights.max())
+        mixes = np.stack([weights, *_challengers(weights)])
+        return cls(mixes, np.zeros(len(mixes)), np.zeros(len(mixes)))
+
+    def judge(self, ahead: Reals) -> None:
+        """Take in by how much each was ahead for one list."""
+        keep = 1.0 - 1.0 / MEMORY
+        self.ahead, self.squares = self.ahead * keep + ahead, self.squares * keep + ahead**2
+        self.lists += 1
+
+    def winner(self) -> Reals | None:
+        """Return the weights that are better than those in use beyond chance, if any are."""
+        surely = self.ahead - BEYOND_CHANCE * np.sqrt(self.squares)
+        best_mix = int(np.argmax(surely))
+        return np.asarray(self.mixes[best_mix]) if surely[best_mix] > 0 else None
+
+
 class Blend:
     """The weights of the sources, and what is being learnt about them."""
 
@@ -82,12 +121,12 @@ class Blend:
         """Begin with some weights, float64 [S]; without learning they stay as they are."""
         self.names = tuple(names)
         self._is_learning = is_learning
-        self._stand_around(np.asarray(weights, np.float64))
+        self._contest = _Contest.around(weights)
 
     @property
     def weights(self) -> Reals:
         """The weights in use, float64 [S]; the largest is 1."""
-        return self._mixes[0]
+        return np.asarray(self._contest.mixes[0])
 
     def ranked(self, pooled: Pooled, k: int) -> tuple[Ints, Reals]:
         """Return the positions in the pool of the best k, and their scores, best first."""
@@ -97,36 +136,16 @@ class Blend:
 
     def learn(self, pooled: Pooled, item: int) -> None:
         """Judge the weights by where they had the item that the user took next."""
-        if not self._is_learning:
-            return
         place = np.flatnonzero(pooled.items == item)
-        if len(place):
-            scores = self._mixes.astype(np.float32) @ pooled.scores
-            ranks = 1 + (scores > scores[:, place]).sum(axis=1)
-            gains = np.where((ranks <= DEEPEST) & (scores[:, place[0]] > 0), 1.0 / np.log2(1.0 + ranks), 0.0)
-            ahead = gains - gains[0]
-        else:
-            ahead = np.zeros(len(self._mixes))
-        keep = 1.0 - 1.0 / MEMORY
-        self._lists += 1
-        self._sum, self._squares = self._sum * keep + ahead, self._squares * keep + ahead**2
-        if self._lists >= LISTS_AT_LEAST and self._lists % 50 == 0:
-            self._judge()
-
-    def _judge(self) -> None:
-        surely = self._sum - BEYOND_CHANCE * np.sqrt(self._squares)
-        winner = int(np.argmax(surely))
-        if surely[winner] > 0:
-            self._stand_around(self._mixes[winner])
-
-    def _stand_around(self, weights: Reals) -> None:
-        weights = weights / weights.max()
-        weights[weights < LEAST] = 0.0
-        self._mixes = np.unique(np.stack([weights, *_challengers(weights)]), axis=0)
-        first = np.flatnonzero((self._mixes == weights).all(axis=1))[0]
-        self._mixes[[0, first]] = self._mixes[[first, 0]]
-        self._sum, self._squares = np.zeros(len(self._mixes)), np.zeros(len(self._mixes))
-        self._lists = 0
+        if not self._is_learning or not len(place):
+            return
+        scores = self._contest.mixes.astype(np.float32) @ pooled.scores
+        ranks = 1 + (scores > scores[:, place]).sum(axis=1)
+        gains = np.where((ranks <= DEEPEST) & (scores[:, place[0]] > 0), 1.0 / np.log2(1.0 + ranks), 0.0)
+        self._contest.judge(gains - gains[0])
+        lists = self._contest.lists
+        if lists >= LISTS_AT_LEAST and lists % JUDGED_EVERY == 0 and (winner := self._contest.winner()) is not None:
+            self._contest = _Contest.around(winner)
 
 
 def _challengers(weights: Reals) -> list[Reals]:

@@ -178,12 +178,16 @@ def progress(what: str, *, quiet: bool) -> Iterator[Report]:
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(evaluate)
+
+
 def main() -> None:
     """Run the command; what the user can mend is told in one sentence."""
     try:
-        typer.run(evaluate)
+        app()
     except FreshetError as error:
-        err.print(f"[red]{error}[/red]")
+        err.print(str(error), markup=False)
         sys.exit(1)
 
 

@@ -1,6 +1,6 @@
 """Reads files of clicks, ratings or purchases that Freshet has never seen: CSV with a user or session, an item and a time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,9 +60,10 @@ def read_events(path: Path) -> EventFile:
     """
     separator, found = _header(path)
     # Codes are words: 007 and 7 are two items.
-    words = {column: str for name, column in found.items() if name != "time"}
+    words: dict[Hashable, type[str]] = {column: str for name, column in found.items() if name != "time"}
     try:
-        frame = pd.read_csv(path, sep=separator, usecols=list(found.values()), dtype=words)
+        # Without an index what stands behind the columns of the header, such as a last separator, is left out.
+        frame = pd.read_csv(path, sep=separator, usecols=list(found.values()), dtype=words, index_col=False)
     except (ValueError, UnicodeDecodeError, OSError) as error:
         raise FreshetError(f"{path} cannot be read as a table with the separator {separator!r}: {error}") from None
     whole = frame.dropna()

@@ -71,17 +71,17 @@ class Terms:
         """Weigh terms [M] of items below `size` by how rare they are, and bring each item to length 1."""
         count = int(terms.max(initial=-1)) + 1
         rarity = np.log1p((size - 1) / np.maximum(np.bincount(terms, minlength=count), 1))
-        weights = weights * rarity[terms]
-        lengths = np.sqrt(np.bincount(items, weights**2, minlength=size))
-        weights = (weights / np.maximum(lengths, 1e-12)[items]).astype(np.float32)
+        rare = weights * rarity[terms]
+        lengths = np.sqrt(np.bincount(items, rare**2, minlength=size))
+        unit = np.asarray(rare / np.maximum(lengths, 1e-12)[items], dtype=np.float32)
         by_item, by_term = np.argsort(items, kind="stable"), np.argsort(terms, kind="stable")
         return cls(
             starts=np.concatenate(([0], np.cumsum(np.bincount(items, minlength=size)))),
             terms=terms[by_item],
-            weights=weights[by_item],
+            weights=unit[by_item],
             term_starts=np.concatenate(([0], np.cumsum(np.bincount(terms, minlength=count)))),
             items=items[by_term],
-            item_weights=weights[by_term],
+            item_weights=unit[by_term],
         )
 
     def cosines(self, item: int) -> Floats:
@@ -204,7 +204,7 @@ def _words(assortment: Assortment) -> Part:
     code_of: dict[str, int] = {}
     coded: dict[str, list[int]] = {}
     items, codes, weights = [], [], []
-    for item, title in sorted(assortment.titles.copy().items()):
+    for item, title in sorted(dict(assortment.titles).items()):
         if title not in coded:
             coded[title] = sorted({code_of.setdefault(word, len(code_of)) for word in WORD.findall(title.lower())})
         words = coded[title]

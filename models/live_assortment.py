@@ -91,10 +91,11 @@ def follow_assortment(
     watch = StockWatch(
         pipe,
         Holders(pipe, ttl_seconds),
+        writer,
         placements,
         lambda: feed.current,
         lambda: likeness.current,
-        heard_of=writer.restate,
+        behind_s=lambda: feed.age_s,
     )
     feed.start(load_s)
     likeness = LikenessFeed(lambda: feed.current, vectors)

@@ -13,6 +13,7 @@ from freshet.models.user_state import NOTHING, UserState
 
 log = logging.getLogger(__name__)
 
+
 @dataclass
 class Timing:
     """What a source has cost: calls, failures, and nanoseconds in all and at worst."""

@@ -7,6 +7,7 @@ item of a tie group is ranked without the other items of the group: they are no 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -71,7 +72,7 @@ class Log:
         user, item = self.user_names[self.users[at]], self.item_names[self.items[at]]
         return Event(user, item, int(self.times[at]), float(self.weights[at]))
 
-    def reordered(self, order: NDArray[np.integer]) -> "Log":
+    def reordered(self, order: NDArray[np.intp]) -> "Log":
         """Return the events in another order."""
         parts = (self.users[order], self.items[order], self.times[order], self.weights[order])
         return Log(*parts, self.user_names, self.item_names)
@@ -209,7 +210,7 @@ def prequential(
     walked, starts = in_tie_groups(log, seed)
     every = 1 if predictions is None else max(1, round((len(log) - warm_up) / predictions))
     tally = _Tally(repeats=repeats)
-    for group, (begin, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
+    for group, (begin, end) in enumerate(pairwise(starts.tolist())):
         if begin >= warm_up and group % every == 0:
             tally.predict(model, walked, begin, end)
         for at in range(begin, end):

@@ -195,7 +195,7 @@ class Recommender:
 
     def _filled(self, state: UserState, taken: set[int], k: int) -> list[Recommended]:
         """Return popular items for the places that no source fills."""
-        listed = []
+        listed: list[Recommended] = []
         for source in self._new:
             found = source.candidates(state, k + len(taken))
             for item in found.items.tolist():

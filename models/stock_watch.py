@@ -1,8 +1,8 @@
 """Takes what is not sold any more out of the lists that stand, and states changed prices in them.
 
 An item that went out of stock is replaced by the like item in stock that is nearest to it, in every list that holds it.
-Lists that a worker makes meanwhile, who has not heard of it yet, are caught by further sweeps in the next seconds. Every
-worker may do all of it, since an edit finds nothing to do where another has done it; or each its share of the users.
+Lists that are being written meanwhile are caught by further sweeps in the next seconds. Every worker sweeps; they share the
+work, since each takes lists at random and takes those that are done out of the index.
 """
 
 import heapq
@@ -10,16 +10,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import NamedTuple
-from zlib import crc32
 
 import orjson
 
 from freshet.models.assortment import Assortment, Bools, Difference
 from freshet.models.likeness import Likeness
-from freshet.udfs.holders import Holders, Member
+from freshet.udfs.holders import Holders, IndexedListWriter, Member
 from freshet.udfs.redis_pipe import RedisPipe, Script
 from freshet.udfs.top_n import Because, ListedItem
 
@@ -32,7 +31,12 @@ SUBSTITUTES = 5
 """So many like items are offered to each list, which takes the first that it does not hold."""
 
 SWEEPS_S = (0.0, 0.25, 0.5, 0.75, 2.0, 5.0)
-"""When lists are swept, in seconds after the change was heard of. After the last nobody lists the item any more."""
+"""When lists are swept, in seconds after the change was heard of. The first finds nearly all."""
+
+BEFORE_S = 10.0
+"""Lists that this worker wrote so long before it heard of a change are looked at whether they are in the sets or not.
+
+Another worker may have heard earlier, and emptied the sets while this one went on listing the item."""
 
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 2.0
@@ -85,22 +89,26 @@ class Figures:
 
 @dataclass(order=True)
 class Task:
-    """A difference to sweep lists for, ordered by when; `sweeps` are the later instants, seconds after it was heard."""
+    """A difference to sweep lists for, ordered by when.
+
+    Attributes:
+        due_s: when, by the monotonic clock.
+        difference: what has become of an item.
+        heard_s: when that was heard.
+        since_s: of the lists that this worker has written, those since then are looked at, by the time of day.
+        sweeps: the later instants, seconds after it was heard.
+    """
 
     due_s: float
     difference: Difference = field(compare=False)
     heard_s: float = field(compare=False)
+    since_s: float = field(compare=False)
     sweeps: tuple[float, ...] = field(compare=False)
-
-    @property
-    def is_last(self) -> bool:
-        """Whether no sweep follows."""
-        return not self.sweeps
 
     def next(self) -> "Task":
         """Return the task of the next sweep."""
         at, *later = self.sweeps
-        return Task(self.heard_s + at, self.difference, self.heard_s, tuple(later))
+        return replace(self, due_s=self.heard_s + at, sweeps=tuple(later))
 
 
 class StockWatch:
@@ -110,25 +118,25 @@ class StockWatch:
         self,
         pipe: RedisPipe,
         holders: Holders,
+        writer: IndexedListWriter,
         placements: Sequence[str],
         assortment: Callable[[], Assortment],
         likeness: Callable[[], Likeness],
         *,
         eligible: Callable[[Assortment], Bools] = lambda assortment: assortment.in_stock,
-        heard_of: Callable[[Iterable[str]], None] = lambda items: None,
-        share: tuple[int, int] = (0, 1),
+        behind_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Take where lists are and what may stand in for what.
 
         Args:
             pipe: a connection of the watch's own.
             holders: reads which lists hold an item, over the same connection.
+            writer: writes the lists of this process.
             placements: names of the places whose lists are watched.
             assortment: gives the newest snapshot.
             likeness: gives the newest description of items.
             eligible: bool [N + 1], which items may be put into a list.
-            heard_of: `IndexedListWriter.restate` of the writer in this process.
-            share: (number, of how many) of the users whose lists this watch edits; all of them if it is (0, 1).
+            behind_s: how much later than others this worker may hear of a change: the age of its assortment, in seconds.
         """
         self._pipe = pipe
         self._holders = holders
@@ -136,8 +144,8 @@ class StockWatch:
         self._assortment = assortment
         self._likeness = likeness
         self._eligible = eligible
-        self._heard_of = heard_of
-        self._share = share
+        self._writer = writer
+        self._behind_s = behind_s
         self._urgent: list[Task] = []
         self._other: list[Task] = []
         self._news = threading.Condition()
@@ -147,12 +155,12 @@ class StockWatch:
 
     def hear(self, assortment: Assortment, differences: Sequence[Difference]) -> None:
         """Take note of what lists have to be swept for; the `heard` of an `AssortmentFeed`."""
-        now_s = time.monotonic()
-        self._heard_of([assortment.item(one.index) for one in differences if one.kind == "out"])
+        now_s, since_s = time.monotonic(), time.time() - BEFORE_S - self._behind_s()
+        self._writer.restate([assortment.item(one.item) for one in differences if one.kind == "out"])
         with self._news:
             for one in differences:
                 queue = self._other if one.kind == "price" else self._urgent
-                heapq.heappush(queue, Task(now_s, one, now_s, SWEEPS_S[1:]))
+                heapq.heappush(queue, Task(now_s, one, now_s, since_s, SWEEPS_S[1:]))
             self._news.notify()
 
     def start(self) -> None:
@@ -179,7 +187,7 @@ class StockWatch:
                 self._put_back(tasks)
                 pause_s = min(2 * pause_s, LAST_RETRY_S)
             else:
-                self._put_back([task.next() for task in tasks if not task.is_last and self._stands(task.difference)])
+                self._put_back([task.next() for task in tasks if task.sweeps and self._stands(task.difference)])
                 pause_s = FIRST_RETRY_S
 
     def _due(self) -> list[Task]:
@@ -206,9 +214,9 @@ class StockWatch:
         """Tell whether it is still so: an item may be back in stock, or in the promotion again."""
         assortment = self._assortment()
         if difference.kind == "out":
-            return not assortment.in_stock[difference.index]
+            return not assortment.in_stock[difference.item]
         if difference.kind == "promotion":
-            return assortment.promotion_of(difference.index, time.time_ns() // 1_000_000) != difference.promotion
+            return assortment.promotion_of(difference.item, time.time_ns() // 1_000_000) != difference.promotion
         return True
 
     def sweep(self, tasks: Sequence[Task]) -> None:
@@ -219,28 +227,33 @@ class StockWatch:
         """
         assortment = self._assortment()
         standing = [task for task in tasks if self._stands(task.difference)]
-        items = [assortment.item(task.difference.index) for task in standing]
-        for placement in self._placements:
-            held = self._holders.held(placement, items)
-            for task, item, is_held in zip(standing, items, held, strict=True):
-                if is_held:
-                    self._sweep(placement, task, item, self._edit(assortment, task.difference, item))
+        items = [assortment.item(task.difference.item) for task in standing]
+        out = {item: task for item, task in zip(items, standing, strict=True) if task.difference.kind == "out"}
+        own = self._writer.holding(out.keys(), min((task.since_s for task in out.values()), default=0.0))
+        held = [self._holders.held(placement, items) for placement in self._placements]
+        for task, item, *is_held in zip(standing, items, *held, strict=True):
+            placements = [one for one, there in zip(self._placements, is_held, strict=True) if there]
+            if placements or item in own:
+                edit = self._edit(assortment, task.difference, item)
+                self._apply(task, edit, own.get(item, ()))
+                for placement in placements:
+                    self._sweep(placement, task, item, edit)
 
     def _edit(self, assortment: Assortment, difference: Difference, item: str) -> Edit:
         begins = place_begins(item)
         if difference.kind == "price":
-            price = orjson.dumps(assortment.price_of(difference.index))
+            price = orjson.dumps(assortment.price_of(difference.item))
             return Edit(RESTATE, (begins, b"", b"", b"price", price))
         guard = (b"promotion", orjson.dumps(difference.promotion)) if difference.kind == "promotion" else (b"", b"")
-        now = assortment.promotion_of(difference.index, time.time_ns() // 1_000_000)
-        if difference.kind == "promotion" and now and assortment.in_stock[difference.index]:
+        now = assortment.promotion_of(difference.item, time.time_ns() // 1_000_000)
+        if difference.kind == "promotion" and now and assortment.in_stock[difference.item]:
             return Edit(RESTATE, (begins, *guard, b"promotion", orjson.dumps(now)))
         others = self._substitutes(assortment, difference)
         pairs = (piece for one in others for piece in (place_begins(one.item_id), place_goes_on(one)))
         return Edit(REPLACE, (begins, *guard, *pairs), tuple(one.item_id for one in others))
 
     def _substitutes(self, assortment: Assortment, difference: Difference) -> list[ListedItem]:
-        gone, now_ms = difference.index, time.time_ns() // 1_000_000
+        gone, now_ms = difference.item, time.time_ns() // 1_000_000
         found, likeness = self._likeness().nearest(gone, SUBSTITUTES, self._eligible(assortment))
         reason = f"instead of {assortment.title(gone)}, which {OVER[difference.kind]}"
         return [
@@ -258,15 +271,20 @@ class StockWatch:
         ]
 
     def _sweep(self, placement: str, task: Task, item: str, edit: Edit) -> None:
-        for page in self._holders.pages(placement, item):
-            mine = [one for one in page if crc32(one.name.encode()) % self._share[1] == self._share[0]]
-            keys = [one.key.encode() for one in mine]
-            answers = self._pipe.run_for_each(edit.script, keys, edit.arguments) if keys else []
+        if task.difference.kind != "out":
+            for page in self._holders.pages(placement, item):
+                self._apply(task, edit, page)
+            return
+        while self._stands(task.difference) and (some := self._holders.some(placement, item)):
+            self._apply(task, edit, some)
+            self._holders.remove(item, some)
+
+    def _apply(self, task: Task, edit: Edit, members: Sequence[Member]) -> None:
+        if members:
+            answers = self._pipe.run_for_each(edit.script, [one.key.encode() for one in members], edit.arguments)
             if any(answers):
                 self._note(task, edit, answers)
-                self._name_substitutes(edit, mine, answers)
-            if task.is_last and task.difference.kind == "out" and self._stands(task.difference):
-                self._holders.remove(item, mine)
+                self._name_substitutes(edit, members, answers)
 
     def _name_substitutes(self, edit: Edit, members: Sequence[Member], answers: Sequence[int]) -> None:
         for number, item in enumerate(edit.substitutes, start=1):

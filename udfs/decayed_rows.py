@@ -54,7 +54,7 @@ class DecayedRow:
     >>> row.add("a", 1.0, 0)
     >>> row.add("b", 1.0, 1_000)
     >>> row.counts(), row.as_of
-    ({'a': [0.5], 'b': [1.0]}, 1000)
+    ({'b': [1.0], 'a': [0.5]}, 1000)
     """
 
     half_lives_ms: tuple[float, ...]

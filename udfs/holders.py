@@ -7,9 +7,10 @@ users who no longer come. A set may name a list that no longer holds the item, a
 
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -130,6 +131,18 @@ class Holders:
                 if cursor == b"0":
                     break
 
+    def some(self, placement: str, item: str) -> list[Member]:
+        """Return some hundred of those whose lists may hold an item, at random; none if there are none.
+
+        Who takes them out of the sets afterwards, and asks again, shares the work with all others that do.
+
+        Raises:
+            redis.RedisError: the server did not answer.
+        """
+        keys = self._keys(placement, item)
+        answers = self._pipe.run([("SRANDMEMBER", key, PAGE) for _, key in keys])
+        return [Member(placement, name.decode()) for name in dict.fromkeys(chain(*answers))]
+
     def held(self, placement: str, items: Sequence[str]) -> list[bool]:
         """Tell for each item whether any list may hold it.
 
@@ -170,11 +183,20 @@ class Holders:
 
 
 class _Named(NamedTuple):
-    """A list as this writer left it: its version, its items, the span whose sets name it for them, since when in seconds."""
+    """A list as this writer left it.
+
+    Attributes:
+        version: of the list.
+        items: what it holds.
+        span: the span whose sets name it for them.
+        written_s: when it was written, in seconds.
+        since_s: when it was named for all of them.
+    """
 
     version: str
     items: tuple[str, ...]
     span: int
+    written_s: float
     since_s: float
 
 
@@ -182,7 +204,7 @@ class IndexedListWriter(ListWriter):
     """Writes lists as `ListWriter` does, names each in the sets of its items before it stands, takes it out of others after.
 
     That is two more round trips a batch. What a list held is remembered, if it still stands as this writer left it, else
-    read. For one thread, beside which one other may call `restate`.
+    read. For one thread, beside which one other may call `restate` and `holding`.
     """
 
     def __init__(
@@ -202,6 +224,20 @@ class IndexedListWriter(ListWriter):
         kept = {item: at_s for item, at_s in self._shrunk.items() if at_s + RESTATED_AFTER_S > now_s}
         self._shrunk = kept | dict.fromkeys(items, now_s)
 
+    def holding(self, items: Collection[str], since_s: float) -> dict[str, list[Member]]:
+        """Return those of some items that lists hold which this writer wrote lately, and these lists.
+
+        They may have left the sets: one that takes names out of them does not know of a list that is being written.
+        """
+        found: dict[str, list[Member]] = defaultdict(list)
+        for key, named in reversed(list(self._named.items())):
+            if named.written_s < since_s:
+                break  # the list that was written last stands last
+            for item in named.items:
+                if item in items:
+                    found[item].append(Member.of(key))
+        return found
+
     def write(self, lists: Sequence[tuple[str, TopList]], ttl_seconds: int) -> Written:
         """Write (key, list) pairs and return once the server has answered.
 
@@ -213,7 +249,7 @@ class IndexedListWriter(ListWriter):
         now_s = self._now_s()
         span = self._spans.now(now_s)
         held = {
-            key: _Named(str(one.version), tuple(place.item_id for place in one.items), span, now_s)
+            key: _Named(str(one.version), tuple(place.item_id for place in one.items), span, now_s, now_s)
             for key, one in lists
         }
         before = self._name(held)

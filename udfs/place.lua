@@ -15,6 +15,8 @@ end
 -- Return the first and the last position of the place that begins with some bytes, `{"item_id":"...",`; nil without one.
 local function place_of(list, begins)
   local first = string.find(list, begins, 1, true)
+  local next_place = first and string.find(list, '},{"item_id":"', first + #begins, true)
+  if next_place then return first, next_place end
   local at, depth = first and first + #begins, 1
   while at do
     at = string.find(list, '["{}]', at)

@@ -23,14 +23,14 @@ class Kept:
     """How large rows are, and how often they are written.
 
     Attributes:
-        keep: members in the state of a row; those with the lowest rates are left out, once there are a quarter more.
+        keep: members in the state of a row; those with the lowest rates are left out, once there are half as many again.
         emit: members in the store.
-        every: a new row that changes is written so much later, with all that has come until then; one of a hundred events
-            waits twice as long, and so on, since an event changes it the less.
+        every: a new row that changes is written so much later, with all that has come until then; one of 25 events waits
+            twice as long, and so on, since an event changes it the less.
         slowest: no row waits longer.
     """
 
-    keep: int = 200
+    keep: int = 150
     emit: int = 100
     every: timedelta = timedelta(seconds=1)
     slowest: timedelta = timedelta(seconds=10)

@@ -22,9 +22,9 @@ Upgrade = Annotated[
 def submit(job: JobName, from_savepoint: Savepoint = None, upgrade: Upgrade = False, as_json: JsonFlag = False) -> None:
     """Send a job to the Flink cluster. One that runs already is left alone.
 
-    Only two jobs go by themselves, when what is registered is no longer what they compute. The features job stops with a
-    savepoint and starts again from there: what it knew of the others it still knows, a new feature counts from now on.
-    The rules job begins anew: a pattern that was half complete is forgotten.
+    Three jobs go by themselves, when what is declared is no longer what they compute. The features and the trends job stop
+    with a savepoint and start again from there: what they knew of the others they still know, a new feature or trend counts
+    from now on. The rules job begins anew: a pattern that was half complete is forgotten.
 
     The same by hand, in the cluster's environment: [bold]flink run --python jobs/ingest.py[/bold]
     """
@@ -59,15 +59,17 @@ def outcome(job: str, sent: Job, running: Job | None, savepoint: str | None) -> 
 
 
 def is_outdated(cluster: Cluster, job: str, running: Job, settings: Settings) -> bool:
-    """Tell whether a running job computes other features, or follows other rules, than are registered now."""
+    """Tell whether a running job computes other features or trends, or follows other rules, than are declared now."""
     from freshet.jobs.feature_registry import registered_views
     from freshet.jobs.rule_registry import registered_rules
-    from freshet.udfs import engine_spec, rules
+    from freshet.udfs import engine_spec, rules, trend_spec, trends
 
-    parameter = {"features": engine_spec.DEFINITIONS, "rules": rules.RULES}.get(job)
+    parameter = {"features": engine_spec.DEFINITIONS, "rules": rules.RULES, "trends": trend_spec.TRENDS}.get(job)
     computed = cluster.parameter(running, parameter) if parameter else None
     if computed is None:
         return False
     if job == "features":
         return computed != engine_spec.digest_of(registered_views(settings))
+    if job == "trends":
+        return computed != trend_spec.digest_of(trends.TRENDS)
     return computed != rules.digest_of(registered_rules(settings))

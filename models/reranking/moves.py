@@ -35,24 +35,22 @@ def ranks(merits: NDArray[np.float64], left: Bools, positions: Ints) -> list[int
     >>> ranks(np.array([0.5, 0.9, 0.5]), np.array([True, True, True]), np.array([0, 1]))
     [2, 1]
     """
-    better = np.where(left, merits, -np.inf) > merits[positions, None]
-    counts: list[int] = (np.count_nonzero(better, axis=1) + 1).tolist()
-    return counts
+    falling = np.sort(np.where(left, -merits, np.inf))
+    found: list[int] = (falling.searchsorted(-merits[positions]) + 1).tolist()
+    return found
 
 
 def moves(stages: Sequence[Stage], left: Bools, placed: Placed) -> list[tuple[Move, ...]]:
     """Return for each place what moved its item: first the rules that changed its score, then those that chose its place."""
     positions = np.array(placed.positions, np.int64)
     scored: list[list[Move]] = [[] for _ in placed.positions]
-    for before, after in pairwise(stages):
+    all_ranks = [ranks(stage.merits, left, positions) for stage in stages]
+    for (before, after), (was, now) in zip(pairwise(stages), pairwise(all_ranks), strict=True):
         touched = np.flatnonzero(after.merits[positions] != before.merits[positions])
-        if not len(touched):
-            continue
-        was, now = (ranks(stage.merits, left, positions[touched]) for stage in (before, after))
-        for place, one, other in zip(touched.tolist(), was, now, strict=True):
-            if one != other:
-                scored[place].append(Move(after.name, one, other))
-    choices = chosen(ranks(stages[-1].merits, left, positions), placed.lifted)
+        for place in touched.tolist():
+            if was[place] != now[place]:
+                scored[place].append(Move(after.name, was[place], now[place]))
+    choices = chosen(all_ranks[-1], placed.lifted)
     return [(*first, *second) for first, second in zip(scored, choices, strict=True)]
 
 

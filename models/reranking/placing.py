@@ -112,24 +112,30 @@ def choice(gains: Floats, rules: Sequence[PlaceRule]) -> Choice:
     lifting = _broken_by(best, rules)
     if not lifting:
         return Choice(best)
-    broken = [(number, them) for number, rule in enumerate(rules) if (them := rule.broken()) is not None]
-    open_to = gains.copy()
-    for _, them in broken:
-        open_to[them] = -np.inf
-    position = int(open_to.argmax())
-    if open_to[position] > -np.inf:
-        return Choice(position, lifting)
+    position, breaking, open_to = best, lifting, gains.copy()
+    while breaking:  # each turn closes the place to all who break one more rule
+        for rule in breaking:
+            open_to[rule.broken()] = -np.inf
+        position = int(open_to.argmax())
+        if open_to[position] == -np.inf:
+            return _mildest(gains, rules, best)
+        breaking = _broken_by(position, rules)
+    return Choice(position, _names(lifting))
+
+
+def _mildest(gains: Floats, rules: Sequence[PlaceRule], best: int) -> Choice:
     cost = np.zeros(len(gains), np.int64)
-    for number, them in broken:
-        cost += them.astype(np.int64) << number
-    mildest = cost[gains > -np.inf].min()
-    position = int(np.where(cost == mildest, gains, -np.inf).argmax())
-    return Choice(position, () if position == best else lifting, _broken_by(position, rules))
+    for number, rule in enumerate(rules):
+        if (broken := rule.broken()) is not None:
+            cost += broken.astype(np.int64) << number
+    position = int(np.where(cost == cost[gains > -np.inf].min(), gains, -np.inf).argmax())
+    lifting = () if position == best else _names(_broken_by(best, rules))
+    return Choice(position, lifting, _names(_broken_by(position, rules)))
 
 
-def _broken_by(position: int, rules: Sequence[PlaceRule]) -> tuple[str, ...]:
-    found: tuple[str, ...] = ()
-    for rule in rules:
-        if rule.breaks(position):
-            found = (*found, rule.name)
-    return found
+def _broken_by(position: int, rules: Sequence[PlaceRule]) -> list[PlaceRule]:
+    return [rule for rule in rules if rule.breaks(position)]
+
+
+def _names(rules: Sequence[PlaceRule]) -> tuple[str, ...]:
+    return tuple(rule.name for rule in rules)

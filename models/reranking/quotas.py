@@ -46,6 +46,8 @@ class Minimums:
         self._left = [int(np.count_nonzero(one.members & free)) for one in minimums]
         self._pinned = [at is not None for at in pinned]
         self._pressing: list[int] = []
+        # Above this place all that is asked for fits in below, even if none of it has come.
+        self._first = min(one.places for one in minimums) - sum(one.least for one in minimums) - sum(self._pinned)
 
     @property
     def name(self) -> str:
@@ -54,14 +56,14 @@ class Minimums:
 
     def at(self, place: int) -> None:
         """Take it that a place is to be filled."""
+        self._pressing = []
+        if place < self._first:
+            return
         needs = [
             missing(line, place, rule.least, rule.places) if left else []
             for rule, line, left in zip(self._minimums, self._lines, self._left, strict=True)
         ]
-        self._pressing = []
         ends = sorted({end for need in needs for end, _ in need})
-        if not ends or (len(ends) == 1 and sum(need[0][1] for need in needs if need) < self._open(place, ends[0])):
-            return  # in most places of most lists
         for end in ends:
             most = [max((count for by, count in need if by <= end), default=0) for need in needs]
             must = [min(count, left) for count, left in zip(most, self._left, strict=True)]

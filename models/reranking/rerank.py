@@ -147,14 +147,13 @@ def scaled(merits: Merits, free: Bools, best_of: int) -> tuple[Floats, Bools | N
 
 def named(rules: Rules) -> Iterator[tuple[str, str]]:
     """Yield the kind and the name of all that rules name."""
-    blocked, quotas = rules.filters.blocked, rules.quotas
-    boosted = rules.boosts
-    lists = (
-        ("item", blocked.items, *(boost.items for boost in boosted), [pin.item for pin in rules.pins]),
-        ("category", blocked.categories, *(boost.categories for boost in boosted), rules.filters.purchased.categories),
-        ("brand", blocked.brands, *(boost.brands for boost in boosted)),
-        ("source", *(boost.sources for boost in boosted)),
-    )
-    for kind, *names in lists:
-        yield from ((kind, name) for part in names for name in part)
-    yield from ((quota.by, quota.name) for quota in quotas)
+    blocked, boosted = rules.filters.blocked, rules.boosts
+    names: dict[str, list[Sequence[str]]] = {
+        "item": [blocked.items, *(boost.items for boost in boosted), [pin.item for pin in rules.pins]],
+        "category": [blocked.categories, *(boost.categories for boost in boosted), rules.filters.purchased.categories],
+        "brand": [blocked.brands, *(boost.brands for boost in boosted)],
+        "source": [boost.sources for boost in boosted],
+    }
+    for kind, parts in names.items():
+        yield from ((kind, name) for part in parts for name in part)
+    yield from ((quota.by, quota.name) for quota in rules.quotas)

@@ -108,9 +108,10 @@ class Window:
         self._most, self._places = most, places
         self._line = list(line)
         self._counts: dict[int, int] = {}
-        self._barred: set[int] = set()
-        self._has_pins = any(line)
-        self._left = None if self._has_pins else self._scarce(codes[free])
+        self._full: set[int] = set()  # what `barred` returns where no pinned item is near below
+        self._barred = self._full
+        self._last_pin = max((place for place, code in enumerate(line) if code), default=-1)
+        self._left = self._scarce(codes[free]) if self._last_pin < 0 else None
 
     def _scarce(self, codes: Ints) -> Counter[int] | None:
         length = len(self._line)
@@ -122,12 +123,11 @@ class Window:
 
     def at(self, place: int) -> None:
         """Take it that a place is to be filled."""
-        if self._has_pins:
-            self._barred = barred(self._line, place, self._most, self._places)
-        elif self._left:
-            line = self._line
-            self._barred = barred(line, place, self._most, self._places)
-            self._barred |= dead_ends(line[:place], self._left, self._most, self._places, len(line) - place)
+        line, most, places = self._line, self._most, self._places
+        if self._left:
+            self._barred = self._full | dead_ends(line[:place], self._left, most, places, len(line) - place)
+        else:
+            self._barred = self._full if place > self._last_pin else barred(line, place, most, places)
 
     def breaks(self, position: int) -> bool:
         """Tell whether a candidate would break the rule on this place."""
@@ -146,22 +146,20 @@ class Window:
         """Take it that a candidate has a place."""
         code = self._code_of[position]
         self._line[place] = code
+        self._slide(place, code)
         if self._left is not None:
             self._left[code] -= 1
             if not self._left[code]:
                 del self._left[code]
-        elif not self._has_pins:
-            self._slide(place, code)
 
     def _slide(self, place: int, code: int) -> None:
-        """Bar what `barred` would, by counting what enters and what leaves: it is the usual case, and ten times faster."""
         counts = self._counts
         if code:
             counts[code] = counts.get(code, 0) + 1
             if counts[code] >= self._most:
-                self._barred.add(code)
+                self._full.add(code)
         gone = self._line[place - self._places + 1] if place >= self._places - 1 else 0
         if gone:
             counts[gone] -= 1
             if counts[gone] < self._most:
-                self._barred.discard(gone)
+                self._full.discard(gone)

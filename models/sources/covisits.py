@@ -8,6 +8,7 @@ rewarded for being popular.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from freshet.models.sources.rows import (
     LearntRows,
@@ -18,7 +19,7 @@ from freshet.models.sources.rows import (
     found_in_rows,
     nothing_found,
 )
-from freshet.models.sources.source import Found
+from freshet.models.sources.source import Floats, Found
 from freshet.models.user_state import UserState
 
 READING = Reading(last=50, beyond=0.5, fade=1.0, own=0.5, theirs=0.5, prior=2.0)
@@ -77,10 +78,10 @@ class CoVisitLearner:
         backwards = np.where(together[places], (1 + back) / 2, back)
         self._rows.add(item, others, (strength * backwards).astype(np.float32), user.now_ms)
 
-    def _steps(self, user: UserState) -> tuple[np.ndarray, np.ndarray]:
+    def _steps(self, user: UserState) -> tuple[Floats, NDArray[np.bool_]]:
         """Return how many steps before this visit each was, and which were in the same instant."""
         n = len(user.items)
-        together = user.times == user.now_ms if len(user.times) else np.zeros(n, np.bool_)
+        together = np.asarray(user.times == user.now_ms if len(user.times) else np.zeros(n, np.bool_))
         same = int(together.sum())
         steps = np.ones(n, np.float32)
         if same < n:

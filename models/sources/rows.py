@@ -47,11 +47,12 @@ class LearntRows:
     def __init__(self, half_life_ms: float = NEVER, keep: int = 200) -> None:
         """Begin without rows; after so many ms a count is worth half, and so many members of a row are kept."""
         self._half_life_ms, self._keep, self._places = half_life_ms, keep, keep + keep // 2
-        self._members = np.zeros((0, self._places), np.int32)
-        self._counts = np.zeros((0, self._places), np.float32)
-        self._totals = np.zeros(0, np.float32)
-        self._used: list[int] = []
-        self._place_of: list[dict[int, int]] = []
+        # Row 0 stays empty: it stands for keys that are not there.
+        self._members = np.zeros((1, self._places), np.int32)
+        self._counts = np.zeros((1, self._places), np.float32)
+        self._totals = np.zeros(1, np.float32)
+        self._used = [0]
+        self._place_of: list[dict[int, int]] = [{}]
         self._size = 1
         self._origin_ms: int | None = None
         self._newest_ms = 0
@@ -92,7 +93,7 @@ class LearntRows:
         """Return the rows of some keys as of the newest event: members int64 [n, K] and counts float32 [n, K]."""
         there = keys < len(self._used)
         known = np.where(there, keys, 0)
-        width = max((self._used[key] for key in known.tolist()), default=0)
+        width = max([0, *(self._used[key] for key in known.tolist())])
         members, counts = self._members[:, :width][known], self._counts[:, :width][known]
         return members.astype(np.int64), counts * np.float32(1.0 / self._growth(self._newest_ms))
 
@@ -103,9 +104,9 @@ class LearntRows:
 
     def _add(self, key: int, members: list[int], weights: Floats) -> None:
         place_of = self._place_of[key]
-        places = [place_of.get(member) for member in members]
-        if None in places:
-            if self._used[key] + places.count(None) > self._places:
+        places = [place_of.get(member, -1) for member in members]
+        if -1 in places:
+            if self._used[key] + places.count(-1) > self._places:
                 self._prune(key)
             place_of = self._place_of[key]
             places = [place_of[member] if member in place_of else self._place(key, member) for member in members]

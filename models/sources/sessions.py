@@ -78,7 +78,7 @@ class LearntSessions:
 
     def of(self, sessions: Ints) -> Ints:
         """See `Sessions`."""
-        return self._items[sessions % self._capacity].astype(np.int64)
+        return np.asarray(self._items[sessions % self._capacity], np.int64)
 
     def _session(self, user: UserState, item: int) -> int:
         """Return the session that an event goes on with, or begins."""
@@ -108,7 +108,7 @@ class LearntSessions:
 def session_length(user: UserState, gap_ms: float = GAP_MS) -> int:
     """Return how many of the latest events belong to the session of this instant.
 
-    >>> session_length(UserState(GAP_MS + 5, np.array([3, 2, 1]), np.array([GAP_MS, 9, 4])))
+    >>> session_length(UserState(GAP_MS + 9, np.array([3, 2, 1]), np.array([GAP_MS + 5, GAP_MS + 4, 4])))
     2
     """
     if not len(user.times):

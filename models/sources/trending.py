@@ -10,9 +10,12 @@ from freshet.models.user_state import UserState
 PRIOR = 5.0
 """Steady events that every item is credited with, so that a first event is not yet a trend."""
 
+LEAST = 1.2
+"""Growth below that is chance, or slow counts that are still filling up."""
+
 
 class Trending:
-    """Proposes what grows: (r fast + p) / (slow + p) above 1, where r is how many times shorter the fast half-life is.
+    """Proposes what grows: (r fast + p) / (slow + p) of 1.2 and more, where r is how many times shorter the fast half-life is.
 
     Of an item whose events come steadily the slow count is r times the fast one, so its ratio is 1. The score is the ratio
     times the root of the fast count: of two items that grow alike the one that moves more people stands first.
@@ -34,7 +37,7 @@ class Trending:
         slow = np.zeros(max(self._fast.size, self._slow.size), np.float32)
         slow[settled] = before
         growth = (self._ratio * now + PRIOR) / (np.maximum(slow[members], now) + PRIOR)
-        scores = np.where((growth > 1.0) & (members > 0), growth * np.sqrt(now), 0.0).astype(np.float32)
+        scores = np.where((growth >= LEAST) & (members > 0), growth * np.sqrt(now), 0.0).astype(np.float32)
         top = best(scores, k)
         items = members[top]
 

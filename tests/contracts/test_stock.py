@@ -337,7 +337,7 @@ def test_an_index_that_the_server_lost_is_there_again_in_time(
 class Shop:
     """A catalogue of three teas, a soap and a salt, and lists that hold them."""
 
-    def __init__(self, connect: Connect, share: tuple[int, int] = (0, 1)) -> None:
+    def __init__(self, connect: Connect) -> None:
         teas = {f"tea {n}": Item(price=2.0 + n / 10, category="tea", title=f"black tea {n}") for n in range(3)}
         self.stated = teas | {"soap": Item(price=1.0, category="soap"), "salt": Item(price=9.0, category="salt")}
         vocabulary = Vocabulary(tuple(self.stated), (), np.zeros(len(self.stated) + 1, np.int32))
@@ -349,11 +349,10 @@ class Shop:
         self.watch = StockWatch(
             pipe,
             Holders(pipe, 0),
+            self.writer,
             ["home"],
             lambda: self.shelves.current,
             lambda: self.likeness,
-            heard_of=self.writer.restate,
-            share=share,
         )
 
     @property
@@ -372,8 +371,8 @@ class Shop:
         self.stated[item] = self.stated[item]._replace(**said)
         return self.hears((item, self.stated[item]))
 
-    def sweeps(self, found: Sequence[Difference], *, is_last: bool = False) -> None:
-        self.watch.sweep([Task(0.0, one, 0.0, () if is_last else (1.0,)) for one in found])
+    def sweeps(self, found: Sequence[Difference]) -> None:
+        self.watch.sweep([Task(0.0, one, 0.0, 0.0, ()) for one in found])
 
     def listed(self, item: str, promotion: str | None = None) -> ListedItem:
         index = self.current.index(item)
@@ -426,21 +425,30 @@ def test_an_item_that_is_back_before_the_sweep_stays(shop: Shop, store: redis.Re
     assert items_at(store) == ["tea 0"]
 
 
-def test_after_the_last_sweep_the_index_has_no_holders_and_finds_those_that_come_when_it_is_back(
+def test_after_a_sweep_the_index_has_no_holders_and_finds_those_that_come_when_it_is_back(
     shop: Shop, connect: Connect, store: redis.Redis
 ) -> None:
     holders = Holders(connect(), 0)
     written(shop.writer, a_list("tea 0", count=1))
-    found = shop.states("tea 0", in_stock=False)
-    shop.sweeps(found)
-    assert held_by(holders, "tea 0") == {KEY}
-    shop.sweeps(found, is_last=True)
+    shop.sweeps(shop.states("tea 0", in_stock=False))
     assert held_by(holders, "tea 0") == set()
     shop.states("tea 0", in_stock=True)
     written(shop.writer, a_list("tea 0", count=2))
     assert held_by(holders, "tea 0") == {KEY}
     shop.sweeps(shop.states("tea 0", in_stock=False))
     assert items_at(store) == ["tea 1"]
+
+
+def test_a_list_that_is_written_while_another_worker_empties_the_index_is_found_by_its_writer(
+    connect: Connect, store: redis.Redis
+) -> None:
+    early, late = Shop(connect), Shop(connect)
+    written(late.writer, a_list("tea 0", count=1))
+    early.sweeps(early.states("tea 0", in_stock=False))
+    written(late.writer, a_list("tea 0", "salt", count=2))  # it has not heard, and knows that it is named for it
+    assert held_by(Holders(connect(), 0), "tea 0") == set()
+    late.sweeps(late.states("tea 0", in_stock=False))
+    assert items_at(store) == ["tea 1", "salt"]
 
 
 def test_a_promotion_that_is_over_takes_its_item_from_lists_that_show_it(shop: Shop, store: redis.Redis) -> None:
@@ -467,15 +475,22 @@ def test_a_new_price_is_stated_in_the_lists(shop: Shop, store: redis.Redis) -> N
     assert shop.watch.figures.restated == 1
 
 
-def test_workers_that_share_the_users_edit_every_list_once(connect: Connect, store: redis.Redis) -> None:
-    shops = [Shop(connect, (number, 3)) for number in range(3)]
-    names = [f"user-{number}" for number in range(60)]
-    written(shops[0].writer, *(a_list("tea 0", subject=name) for name in names))
+def test_workers_that_sweep_together_share_the_lists(
+    connect: Connect, store: redis.Redis, until: Callable[[Callable[[], bool]], None]
+) -> None:
+    shops = [Shop(connect) for _ in range(2)]
+    names = [f"user-{number}" for number in range(6_000)]
+    elsewhere = IndexedListWriter(connect(), 0)
+    for start in range(0, len(names), 500):
+        written(elsewhere, *(a_list("tea 0", "salt", subject=name) for name in names[start : start + 500]))
     for shop in shops:
-        shop.sweeps(shop.states("tea 0", in_stock=False))
-    assert all(items_at(store, TopN("home", name).encode()) == ["tea 1"] for name in names)
-    done = [shop.watch.figures.replaced for shop in shops]
-    assert sum(done) == 60 and all(done)
+        shop.states("tea 0", in_stock=False)
+    for shop in shops:
+        shop.watch.start()
+    until(lambda: sum(shop.watch.figures.replaced for shop in shops) == len(names))
+    assert all(items_at(store, TopN("home", name).encode()) == ["tea 1", "salt"] for name in names)
+    for shop in shops:
+        shop.watch.stop()
 
 
 def test_a_list_of_a_worker_that_had_not_heard_is_caught_by_a_later_sweep(

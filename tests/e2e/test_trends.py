@@ -192,9 +192,13 @@ def test_a_trend_that_is_added_begins_and_the_others_go_on(shop: Shop, tmp_path:
     send(shop.settings, more)
     later = Shop(shop.settings, shop.freshet, shop.events + more)
     for trend in COUNTS:
-        until(lambda trend=trend: not later.differences(trend), f"{trend.name} to go on", timeout_s=60, poll_s=1.0)
+        until(partial(agrees, later, trend), f"{trend.name} to go on", timeout_s=60, poll_s=1.0)
     alone = Shop(shop.settings, shop.freshet, more)
     until(lambda: not alone.differences(ADDED), "the new trend", timeout_s=60, poll_s=1.0)
+
+
+def agrees(shop: Shop, trend: Trend) -> bool:
+    return not shop.differences(trend)
 
 
 def running(shop: Shop) -> Any:

@@ -38,7 +38,7 @@ class Lists(Protocol):
         """Where the model runs."""
 
     def recommend(self, updates: Sequence[Any]) -> list[TopList]:
-        """Return one list a subject."""
+        """Return a list for each subject for which there is something to show."""
 
 
 MakeLists = Callable[[], Lists]
@@ -48,7 +48,7 @@ MakeUpdate = Callable[[str, int, int, str, Trigger | None], Any]
 class ScoreUpdates(ScalarFunction):  # type: ignore[misc]
     """(bytes of `feature-updates`) -> bytes for `recommendations`, or null.
 
-    Null where a later announcement of the same subject in the batch speaks for this one too.
+    Null where a later announcement of the same subject in the batch speaks for this one too, and where no list was made.
     """
 
     def __init__(self, make_lists: MakeLists, make_update: MakeUpdate, registry_url: str, schema_id: int) -> None:
@@ -89,11 +89,11 @@ class ScoreUpdates(ScalarFunction):  # type: ignore[misc]
         ]
         lists = {one.subject: one for one in self._lists.recommend(updates)}
         self._written.inc(len(lists))
-        last = {record["subject"]: at for at, record in enumerate(records)}
-        return [
-            encode_list(self._schema_id, lists[record["subject"]]) if last[record["subject"]] == at else None
-            for at, record in enumerate(records)
-        ]
+        answers: list[bytes | None] = [None] * len(records)
+        for subject, at in {record["subject"]: at for at, record in enumerate(records)}.items():
+            if subject in lists:
+                answers[at] = encode_list(self._schema_id, lists[subject])
+        return answers
 
 
 def score_udf(make_lists: MakeLists, make_update: MakeUpdate, registry_url: str, schema_id: int) -> Any:

@@ -112,7 +112,10 @@ def computed(local: Any, jvm: Any, trends: Sequence[Trend], events: Sequence[Rec
     job = jvm.freshet.trends.TrendJob
     puts = Table(job.puts(local.env._j_tenv, brought._j_table, trend_spec(trends, CONFIG)), local.env)
     local.env.create_temporary_view("puts", puts)
-    return local.rows("SELECT name, `member`, as_of, `count`, `value` FROM puts")
+    rows: list[tuple[str, str, int, int, str | None]] = local.rows(
+        "SELECT name, `member`, as_of, `count`, `value` FROM puts"
+    )
+    return rows
 
 
 def last_rows(puts: Puts) -> dict[tuple[str, str], dict[str, Any]]:

@@ -1,10 +1,13 @@
 """Like items: the cosine of what is said of them, the nearest in stock, and what stands for an item that has no score."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from freshet.models.assortment import Item, Shelves
 from freshet.models.likeness import MODEL_SHARE, Likeness, LikenessFeed, Terms, centred
@@ -68,7 +71,7 @@ def test_what_is_not_described_is_like_nothing(likeness: Likeness, item: int) ->
 
 
 @st.composite
-def weighted_terms(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def weighted_terms(draw: st.DrawFn) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]:
     size, count = draw(st.integers(2, 12)), draw(st.integers(1, 8))
     matrix = draw(arrays(np.float64, (size, count), elements=st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0])))
     matrix[0] = 0
@@ -78,7 +81,7 @@ def weighted_terms(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 
 @given(weighted_terms())
 def test_cosines_by_lists_of_terms_are_those_of_the_whole_matrix(
-    drawn: tuple[np.ndarray, np.ndarray, np.ndarray, int],
+    drawn: tuple[NDArray[Any], NDArray[Any], NDArray[Any], int],
 ) -> None:
     items, terms, weights, size = drawn
     whole = np.zeros((size, int(terms.max(initial=-1)) + 1))
@@ -97,7 +100,7 @@ def test_the_nearest_are_those_of_a_full_sort(scores: list[float], k: int) -> No
         def __len__(self) -> int:
             return len(scores)
 
-        def to(self, item: int) -> np.ndarray:
+        def to(self, item: int) -> NDArray[Any]:
             return np.array([0.7, *scores], np.float32)
 
     likeness = Likeness.of(shelves_of(SHOP).current)

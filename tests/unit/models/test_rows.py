@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from freshet.models.sources import rows as module
 from freshet.models.sources.rows import LearntRows, Reading, found_in_rows
-from freshet.models.user_state import Ints
 
 HALF_LIFE_MS = 1_000
 PAIRS = st.lists(
@@ -128,7 +127,7 @@ def test_scores_are_those_of_the_formula(pairs: list[Pair], reading: Reading, la
 
 def test_the_evidence_names_the_items_behind_the_strongest_first() -> None:
     rows = learnt([(1, 9, 1.0, 0), (2, 9, 5.0, 0), (3, 8, 1.0, 0)], half_life_ms=module.NEVER)
-    latest: Ints = np.array([1, 2, 3])
+    latest = np.array([1, 2, 3])
     found = found_in_rows(rows, latest, np.ones(3, np.float32), Reading(3, own=0.0), 5, "items", "near")
     evidence = found.because(9)
     assert evidence.items == (2, 1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshet.schemas.keys import NAME, SUBJECT, Holds, Hot, NotAKey, Rules, TopN
+from freshet.schemas.keys import NAME, SUBJECT, Holds, Hot, NotAKey, Rules, TopN, TrendRow, TrendSet
 
 names = st.from_regex(NAME, fullmatch=True)
 subjects = st.from_regex(SUBJECT, fullmatch=True)
@@ -54,6 +54,18 @@ def test_a_key_of_holders_is_written_in_one_way_only(key: str) -> None:
         Holds.decode(key)
 
 
+@given(names, st.text(min_size=1))
+def test_every_key_of_a_trend_is_read_back(name: str, key: str) -> None:
+    assert TrendSet.decode(TrendSet(name).encode()) == TrendSet(name)
+    assert TrendRow.decode(TrendRow(name, key).encode()) == TrendRow(name, key)
+
+
+@pytest.mark.parametrize("key", ["", "\ud800"])
+def test_what_is_no_text_has_no_row(key: str) -> None:
+    with pytest.raises(NotAKey):
+        TrendRow("popular", key).encode()
+
+
 @given(st.text())
 def test_a_subject_gets_a_key_only_if_the_key_can_be_read_back(subject: str) -> None:
     try:
@@ -66,7 +78,7 @@ def test_a_subject_gets_a_key_only_if_the_key_can_be_read_back(subject: str) -> 
 
 @given(st.text())
 def test_text_is_refused_or_is_exactly_the_key_that_it_decodes_to(text: str) -> None:
-    for kind in (TopN, Hot, Rules, Holds):
+    for kind in (TopN, Hot, Rules, Holds, TrendSet, TrendRow):
         try:
             key = kind.decode(text)
         except NotAKey:
@@ -96,6 +108,10 @@ def test_parts_that_would_break_a_key_are_refused(part: str) -> None:
         Rules(part).encode()
     with pytest.raises(NotAKey):
         Holds(part, 0, "i").encode()
+    with pytest.raises(NotAKey):
+        TrendSet(part).encode()
+    with pytest.raises(NotAKey):
+        TrendRow(part, "all").encode()
 
 
 def test_the_subject_is_the_part_that_a_redis_cluster_hashes() -> None:

@@ -97,8 +97,16 @@ final class DecayedRow {
             total = total.length == 0 ? new double[growth.length] : total;
             addGrown(total, other.total, growth);
         }
-        other.members.forEach(
-                (member, cell) -> addGrown(members.computeIfAbsent(member, none -> new double[growth.length]), cell, growth));
+        other.members.forEach((member, cell) -> addGrown(cellOf(member, growth.length), cell, growth));
+    }
+
+    private double[] cellOf(String member, int halfLives) {
+        double[] cell = members.get(member);
+        if (cell == null) {
+            cell = new double[halfLives];
+            members.put(member.intern(), cell); // a member of many rows is one text, which is near when they are written
+        }
+        return cell;
     }
 
     private static void addGrown(double[] cell, double[] other, double[] growth) {
@@ -133,21 +141,31 @@ final class DecayedRow {
         }
     }
 
-    /** Leaves the {@code keep} members with the highest rates, once there are a quarter more. */
+    /** Leaves the {@code keep} members with the highest rates, and those equal to the last, once there are half as many again. */
     void prune(int keep, double[] halfLives) {
-        if (members.size() > keep + keep / 4) {
-            Map<String, double[]> kept = new HashMap<>(2 * keep);
-            best(keep, halfLives).forEach(one -> kept.put(one.getKey(), one.getValue()));
-            members = kept;
+        if (members.size() > keep + keep / 2) {
+            double[] shares = shares(halfLives);
+            double[] rates = members.values().stream()
+                    .mapToDouble(cell -> weighed(cell, shares))
+                    .sorted()
+                    .toArray();
+            double least = rates[rates.length - keep];
+            members.values().removeIf(cell -> weighed(cell, shares) < least);
         }
     }
 
-    /** Returns the members with the highest rates, highest first: counts over half-lives, as of the newest event, added up. */
-    private List<Map.Entry<String, double[]>> best(int most, double[] halfLives) {
+    /** Returns by what counts are to be multiplied to add up to a rate: events in the first half-life, as of the newest event. */
+    private double[] shares(double[] halfLives) {
         double[] shares = growth(origin, asOf, halfLives);
         for (int at = 0; at < shares.length; at++) {
             shares[at] *= halfLives[0] / halfLives[at];
         }
+        return shares;
+    }
+
+    /** Returns the members with the highest rates, highest first. */
+    private List<Map.Entry<String, double[]>> best(int most, double[] halfLives) {
+        double[] shares = shares(halfLives);
         List<Map.Entry<String, double[]>> all = new ArrayList<>(members.size());
         long[] ranked = new long[members.size()]; // a rate above the place in the list: floats above 0 sort as their bits do
         for (Map.Entry<String, double[]> one : members.entrySet()) {

@@ -5,7 +5,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 
 /** What the rows of one name have in common; {@code at} is its place among all kinds of this job. */
 final class RowKind implements Serializable {
-    private static final long EVENTS = 100; // a row of so many waits twice as long as a new one
+    private static final long EVENTS = 25; // a row of so many waits twice as long as a new one
 
     final int at;
     final String id;
