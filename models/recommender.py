@@ -8,6 +8,7 @@
 It is what `freshet.models.evaluate` and `make bench-quality` measure.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from freshet.models.sources.fresh import Fresh, LearntFirstSeen
 from freshet.models.sources.popular import Popular, PopularLearner, stage
 from freshet.models.sources.rows import LearntRows, nothing_found
 from freshet.models.sources.sessions import LearntSessions, SessionNeighbours
-from freshet.models.sources.source import Evidence, Learner, Source
+from freshet.models.sources.source import Evidence, Found, Learner, Source
 from freshet.models.sources.trending import Trending
 from freshet.models.user_state import NOTHING, UserState
 from freshet.models.user_states import UserStates
@@ -33,6 +34,16 @@ POOL = 200
 
 ASKED = 2_000
 """Users whose last list is kept until it is known what they took."""
+
+
+SLOW_MS, FAST_MS = 5 * DAY_MS, 6 * HOUR_MS
+"""Half-lives of popularity; what is trending is told by both."""
+
+POPULAR_KEPT = 2_000
+"""Members kept of a row of popular items."""
+
+BACK_AGAIN = 0.5
+"""First weight of the user's own latest items, where lists may show them."""
 
 
 class Event(NamedTuple):
@@ -96,7 +107,7 @@ class Setup:
     keep: int = 400
     repeats: bool = False
     learns_blend: bool = True
-    study_every: int = 4
+    study_every: int = 3
 
 
 class _Shown(NamedTuple):
@@ -132,7 +143,13 @@ class Recommender:
         self._new, self._new_blend = [one for one, _ in new], _blend(new, setup)
 
     def update(self, event: Event) -> None:
-        """Learn from an event."""
+        """Learn from an event.
+
+        Raises:
+            ValueError: its weight is not a number above 0.
+        """
+        if not 0 < event.weight < math.inf:
+            raise ValueError(f"the weight of an event is a number above 0, not {event.weight}")
         item = self.number_of(event.item)
         self._judge(event.user, item, event.at_ms)
         self._newest_ms = max(self._newest_ms, event.at_ms)
@@ -163,18 +180,18 @@ class Recommender:
         pooled = self._pooler.pool(found, barred)
         if is_studied:
             self._await(user, pooled, blend)
+        listed = self._listed(pooled, blend, found, k)
+        if len(listed) < k:
+            taken = {*barred.tolist(), *(self._numbers[one.item] for one in listed)}
+            listed += self._filled(state, taken, k - len(listed))
+        return listed
+
+    def _listed(self, pooled: Pooled, blend: Blend, found: Sequence[Found], k: int) -> list[Recommended]:
+        """Return the best of the pool; each is told to be of the source that does most for it."""
         top, scores = blend.ranked(pooled, k)
         leads = np.argmax(pooled.scores[:, top] * blend.weights[:, None], axis=0)
-        chosen = pooled.items[top].tolist()
-        listed = [
-            self._recommended(item, score, blend.names[lead], found[lead].because)
-            for item, score, lead in zip(chosen, scores.tolist(), leads.tolist(), strict=True)
-        ]
-        return (
-            listed
-            if len(listed) == k
-            else [*listed, *self._filled(state, {*chosen, *barred.tolist()}, k - len(listed))]
-        )
+        chosen = zip(pooled.items[top].tolist(), scores.tolist(), leads.tolist(), strict=True)
+        return [self._recommended(item, score, blend.names[lead], found[lead].because) for item, score, lead in chosen]
 
     def number_of(self, item: str) -> int:
         """Return the number by which sources know an item; it gets one if it is new."""
@@ -238,9 +255,8 @@ Weighted = list[tuple[Source, float]]
 def _made(setup: Setup) -> tuple[Weighted, Weighted, list[Learner]]:
     """Return the sources for users who are known and for new ones, with their first weights, and what feeds them."""
     covisits, followers = LearntRows(setup.half_life_ms, setup.keep), LearntRows(setup.half_life_ms, setup.keep // 2)
-    # 50,000 items at most are told apart here; that of a stage is a row, so few rows are wide.
-    popular, hot = LearntRows(5 * DAY_MS, keep=2_000), LearntRows(6 * HOUR_MS, keep=2_000)
-    starts = LearntRows(setup.half_life_ms, keep=2_000)
+    popular, hot = LearntRows(SLOW_MS, POPULAR_KEPT), LearntRows(FAST_MS, POPULAR_KEPT)
+    starts = LearntRows(setup.half_life_ms, POPULAR_KEPT)
     sessions, first_seen = LearntSessions(), LearntFirstSeen()
     learners: list[Learner] = [
         CoVisitLearner(covisits),
@@ -252,11 +268,11 @@ def _made(setup: Setup) -> tuple[Weighted, Weighted, list[Learner]]:
         first_seen,
     ]
     among_alike = Popular(starts, stage, "stage", "popular among people who are as far as you")
-    everywhere, rising = Popular(popular), Trending(hot, popular, 20.0)
+    everywhere, rising = Popular(popular), Trending(hot, popular, SLOW_MS / FAST_MS)
     known: Weighted = [
         (CoVisits(covisits), 1.0),
         (Followers(followers), 0.0),
-        (SessionNeighbours(sessions), 0.0),
+        (SessionNeighbours(sessions), 0.1),
         (among_alike, 0.0),
         (everywhere, 0.0),
         (rising, 0.0),
@@ -264,7 +280,3 @@ def _made(setup: Setup) -> tuple[Weighted, Weighted, list[Learner]]:
     ]
     new: Weighted = [(among_alike, 1.0), (everywhere, 0.3), (rising, 0.0), (Fresh(first_seen), 0.0)]
     return known, new, learners
-
-
-BACK_AGAIN = 0.5
-"""First weight of the user's own latest items, where lists may show them."""

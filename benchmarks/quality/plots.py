@@ -71,9 +71,17 @@ def beside_accuracy(axes: Axes, figures: Mapping[str, Mapping[str, float]]) -> N
     """Draw coverage against NDCG@10, the colour by novelty."""
     points = np.array([[one["coverage"], one["ndcg@10"], one["novelty"]] for one in figures.values()])
     dots = axes.scatter(points[:, 0], points[:, 1], c=points[:, 2], cmap="viridis", s=60)
-    for name, (coverage, accuracy, _) in zip(figures, points, strict=True):
+    for nth, place in enumerate(np.argsort(points[:, 1])):
+        name, (coverage, accuracy, _) = list(figures)[place], points[place]
         weight = "bold" if name == OURS else "normal"
-        axes.annotate(name, (coverage, accuracy), (6, 4), textcoords="offset points", fontsize=7, fontweight=weight)
+        axes.annotate(
+            name,
+            (coverage, accuracy),
+            (6, -9 if nth % 2 else 4),
+            textcoords="offset points",
+            fontsize=7,
+            fontweight=weight,
+        )
     axes.set(
         xlabel="coverage: share of the films that were shown", ylabel="NDCG@10", title="Accuracy, coverage, novelty"
     )

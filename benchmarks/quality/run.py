@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +23,6 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PYTHON = ROOT / ".venv-quality" / "bin" / "python"
 DOCUMENT = ROOT / "docs" / "quality.md"
-TABLES = re.compile(r"(<!-- tables -->\n).*?(\n<!-- end of tables -->)", re.DOTALL)
 
 
 def main() -> None:
@@ -44,10 +44,13 @@ def main() -> None:
         keep_tables(told["tables"])
 
 
-def keep_tables(tables: str) -> None:
-    """Put the tables where the document has those of the last run."""
+def keep_tables(tables: Mapping[str, str]) -> None:
+    """Put the tables where the document has those of the last run, by the name of the place."""
     text = DOCUMENT.read_text("utf-8")
-    DOCUMENT.write_text(TABLES.sub(lambda found: f"{found[1]}{tables}{found[2]}", text), "utf-8")
+    for name, new in tables.items():
+        place = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end of {name} -->)", re.DOTALL)
+        text = place.sub(lambda found, new=new: f"{found[1]}{new}{found[2]}", text)
+    DOCUMENT.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

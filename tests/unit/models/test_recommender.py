@@ -74,6 +74,13 @@ def test_places_that_no_source_fills_go_to_popular_items(recommender: Recommende
     assert listed[0].evidence.text
 
 
+def test_every_list_is_as_full_as_it_can_be(recommender: Recommender) -> None:
+    """Some lists are made by the sources that count alone, and some by all of them to compare."""
+    watched(recommender, "anna", "alone", since=100)
+    for _ in range(6):
+        assert len(recommender.recommend("anna", 3)) == 3
+
+
 def test_there_are_no_more_places_than_items(recommender: Recommender) -> None:
     assert sorted(items(recommender.recommend("anna", 100))) == ["alien", "aliens", "heat"]
     assert items(Recommender().recommend("anna", 100)) == []
@@ -85,6 +92,12 @@ def test_the_weight_of_an_event_is_how_often_it_counts() -> None:
         recommender.update(Event(f"a{number}", "weak", 0))
     recommender.update(Event("b", "strong", 0, weight=9.0))
     assert items(recommender.recommend("anna", 1)) == ["strong"]
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_weight_that_would_spoil_the_counts_is_refused(recommender: Recommender, weight: float) -> None:
+    with pytest.raises(ValueError, match="weight"):
+        recommender.update(Event("anna", "alien", 0, weight))
 
 
 class Always:

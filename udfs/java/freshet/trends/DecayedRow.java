@@ -84,8 +84,8 @@ final class DecayedRow {
         }
     }
 
-    /** Adds another row of any origin to this one. */
-    void merge(DecayedRow other, double[] halfLives) {
+    /** Adds another row of any origin to this one; new members are taken from {@code names}. */
+    void merge(DecayedRow other, double[] halfLives, Names names) {
         asOf = Math.max(asOf, other.asOf);
         since = Math.min(since, other.since);
         count += other.count;
@@ -97,16 +97,14 @@ final class DecayedRow {
             total = total.length == 0 ? new double[growth.length] : total;
             addGrown(total, other.total, growth);
         }
-        other.members.forEach((member, cell) -> addGrown(cellOf(member, growth.length), cell, growth));
-    }
-
-    private double[] cellOf(String member, int halfLives) {
-        double[] cell = members.get(member);
-        if (cell == null) {
-            cell = new double[halfLives];
-            members.put(member.intern(), cell); // a member of many rows is one text, which is near when they are written
-        }
-        return cell;
+        other.members.forEach((member, cell) -> {
+            double[] known = members.get(member);
+            if (known == null) {
+                known = new double[growth.length];
+                members.put(names.one(member), known);
+            }
+            addGrown(known, cell, growth);
+        });
     }
 
     private static void addGrown(double[] cell, double[] other, double[] growth) {
@@ -145,11 +143,13 @@ final class DecayedRow {
     void prune(int keep, double[] halfLives) {
         if (members.size() > keep + keep / 2) {
             double[] shares = shares(halfLives);
-            double[] rates = members.values().stream()
-                    .mapToDouble(cell -> weighed(cell, shares))
-                    .sorted()
-                    .toArray();
-            double least = rates[rates.length - keep];
+            double[] rates = new double[members.size()];
+            int at = 0;
+            for (double[] cell : members.values()) {
+                rates[at++] = weighed(cell, shares);
+            }
+            Arrays.sort(rates);
+            double least = rates[at - keep];
             members.values().removeIf(cell -> weighed(cell, shares) < least);
         }
     }

@@ -17,6 +17,7 @@ final class Rows extends KeyedProcessFunction<String, RowPart, Put> {
     private final TrendSpec spec;
     private transient Map<String, RowKind> kinds;
     private transient ValueState<DecayedRow> rows;
+    private transient Names names;
 
     Rows(TrendSpec spec) {
         this.spec = spec;
@@ -25,6 +26,7 @@ final class Rows extends KeyedProcessFunction<String, RowPart, Put> {
     @Override
     public void open(OpenContext context) {
         kinds = new HashMap<>();
+        names = new Names();
         spec.rows.forEach(kind -> kinds.put(kind.id, kind));
         ValueStateDescriptor<DecayedRow> descriptor = new ValueStateDescriptor<>("row", new DecayedRow.Serializer());
         descriptor.enableTimeToLive(Visits.ttl(spec.stateTtlMs));
@@ -46,7 +48,7 @@ final class Rows extends KeyedProcessFunction<String, RowPart, Put> {
             row = DecayedRow.like(part.row);
         }
         long sinceBefore = row.since;
-        row.merge(part.row, kind.halfLives);
+        row.merge(part.row, kind.halfLives, names);
         row.prune(kind.keep, kind.halfLives);
         if (kind.capacity == 0) {
             writeLater(row, kind, context, out);
