@@ -48,6 +48,7 @@ CEILING_S = 5.0
 CONSUME = 2_000
 SILENCES = 3
 METRIC_PORTS = 10
+ROUNDING = 1e-9
 
 Figures = dict[str, float]
 Histogram = dict[float, float]
@@ -228,17 +229,14 @@ def histogram(bench: Bench, name: str) -> Histogram:
 
 
 def quantile(counts: Histogram, share: float) -> float:
-    """Return the upper bound of the bucket in which a share of the values ends.
+    """Return the upper bound of the bucket in which a share of the values ends; of the last, which has none, the lower one.
 
-    >>> quantile({1: 90, 2: 9, 5: 1}, 0.9), quantile({1: 90, 2: 9, 5: 1}, 0.91), quantile({1: 90, 2: 9, 5: 1}, 1.0)
-    (1, 2, 5)
+    >>> quantile({1: 90, 2: 9, 5: 1}, 0.9), quantile({1: 90, 2: 9, 5: 1}, 0.91), quantile({1: 90, math.inf: 10}, 1.0)
+    (1, 2, 1)
     """
-    rest = share * sum(counts.values())
-    for bound, count in counts.items():
-        rest -= count
-        if rest <= 1e-9:
-            return bound
-    return math.inf
+    bounds = [bound for bound in counts if bound < math.inf]
+    reached = np.cumsum([counts[bound] for bound in bounds]) >= share * sum(counts.values()) - ROUNDING
+    return bounds[int(reached.argmax())] if reached.any() else bounds[-1]
 
 
 def ends_of(bench: Bench, topic: str) -> dict[int, int]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -151,6 +152,7 @@ class StockWatch:
         self._news = threading.Condition()
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="stock-watch", daemon=True)
+        self._unsure: list[tuple[Edit, Sequence[Member]]] = []
         self.figures = Figures()
 
     def hear(self, assortment: Assortment, differences: Sequence[Difference]) -> None:
@@ -225,19 +227,23 @@ class StockWatch:
         Raises:
             redis.RedisError: some may not be edited; the same tasks can be given again.
         """
+        self._name_unsure()
         assortment = self._assortment()
         standing = [task for task in tasks if self._stands(task.difference)]
         items = [assortment.item(task.difference.item) for task in standing]
-        out = {item: task for item, task in zip(items, standing, strict=True) if task.difference.kind == "out"}
-        own = self._writer.holding(out.keys(), min((task.since_s for task in out.values()), default=0.0))
-        held = [self._holders.held(placement, items) for placement in self._placements]
-        for task, item, *is_held in zip(standing, items, *held, strict=True):
-            placements = [one for one, there in zip(self._placements, is_held, strict=True) if there]
-            if placements or item in own:
-                edit = self._edit(assortment, task.difference, item)
-                self._apply(task, edit, own.get(item, ()))
-                for placement in placements:
-                    self._sweep(placement, task, item, edit)
+
+        @cache
+        def edit(at: int) -> Edit:
+            return self._edit(assortment, standing[at].difference, items[at])
+
+        for placement in self._placements:
+            for at, is_held in enumerate(self._holders.held(placement, items)):
+                if is_held:
+                    self._sweep(placement, standing[at], items[at], edit(at))
+        out = {item: at for at, item in enumerate(items) if standing[at].difference.kind == "out"}
+        since_s = min((standing[at].since_s for at in out.values()), default=0.0)
+        for item, members in self._writer.holding(out.keys(), since_s).items():
+            self._apply(standing[out[item]], edit(out[item]), members)
 
     def _edit(self, assortment: Assortment, difference: Difference, item: str) -> Edit:
         begins = place_begins(item)
@@ -281,14 +287,22 @@ class StockWatch:
 
     def _apply(self, task: Task, edit: Edit, members: Sequence[Member]) -> None:
         if members:
+            self._unsure.append((edit, members))
             answers = self._pipe.run_for_each(edit.script, [one.key.encode() for one in members], edit.arguments)
             if any(answers):
                 self._note(task, edit, answers)
-                self._name_substitutes(edit, members, answers)
+                for number, item in enumerate(edit.substitutes, start=1):
+                    taken = (one for one, answer in zip(members, answers, strict=True) if answer == number)
+                    self._holders.add(item, taken)
+            self._unsure.pop()
 
-    def _name_substitutes(self, edit: Edit, members: Sequence[Member], answers: Sequence[int]) -> None:
-        for number, item in enumerate(edit.substitutes, start=1):
-            self._holders.add(item, [one for one, answer in zip(members, answers, strict=True) if answer == number])
+    def _name_unsure(self) -> None:
+        """Name lists for every substitute that may be in them, where a sweep failed before it knew which."""
+        while self._unsure:
+            edit, members = self._unsure[-1]
+            for item in edit.substitutes:
+                self._holders.add(item, members)
+            self._unsure.pop()
 
     def _note(self, task: Task, edit: Edit, answers: Sequence[int]) -> None:
         placed = sum(answer > 0 for answer in answers)

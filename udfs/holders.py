@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 import redis
 
-from freshet.schemas.keys import Holds, Hot, TopN
+from freshet.schemas.keys import Holds, Hot
 from freshet.udfs.redis_pipe import Call, Command, RedisPipe, Script, evalsha
 from freshet.udfs.top_n import ListWriter, TopList
 from freshet.udfs.versions import Written
@@ -103,10 +103,10 @@ class Member(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key of the list."""
+        """The key of the list, whose parts were checked when it was written."""
         if self.name.startswith(":"):
             return Hot(self.placement, self.name[1:] or None).encode()
-        return TopN(self.placement, self.name).encode()
+        return f"topn:{self.placement}:{{{self.name}}}"
 
 
 class Holders:

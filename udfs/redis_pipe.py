@@ -53,25 +53,28 @@ class RedisPipe:
 
     def _sent(self, pieces: Sequence[bytes], count: int) -> list[Any]:
         """Send commands as the protocol has them, and return so many answers."""
+        answers = self._answers(pieces, count)
+        for answer in answers:
+            if isinstance(answer, redis.ResponseError):
+                self._connection.disconnect()
+                raise answer
+        return answers
+
+    def _answers(self, pieces: Sequence[bytes], count: int) -> list[Any]:
+        """Send commands, and return so many answers; that of a command which the server refused is the error."""
         try:
             self._connection.connect()
             self._connection.send_packed_command(pieces)
-            return self._answers(count)
+            return [self._answer() for _ in range(count)]
         except BaseException:
             self._connection.disconnect()
             raise
 
-    def _answers(self, count: int) -> list[Any]:
-        answers: list[Any] = []
-        refused: redis.ResponseError | None = None
-        for _ in range(count):
-            try:
-                answers.append(self._connection.read_response())
-            except redis.ResponseError as error:  # this command's answer; those of the others still follow
-                refused = refused or error
-        if refused:
-            raise refused
-        return answers
+    def _answer(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except redis.ResponseError as error:  # this command's answer; those of the others still follow
+            return error
 
     def run_script(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Any]]]) -> list[Any]:
         """Run a script once for each (keys, arguments) and return the answers in order; see `run_calls`."""
@@ -106,11 +109,18 @@ class RedisPipe:
         head, tail = packed([b"EVALSHA", script.sha.encode(), b"1"]), packed(arguments)
         opening = b"*%d\r\n%b" % (4 + len(arguments), head)
         commands = [b"%b%b%b" % (opening, packed([key]), tail) for key in keys]
-        try:
-            return self._sent(commands, len(keys))
-        except redis.exceptions.NoScriptError:
+        answers = self._answers(commands, len(keys))
+        # Another client may have made the script known half-way: what has run tells so only once, so it does not run again.
+        unknown = [at for at, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
+        if unknown:
             self.run([("SCRIPT", "LOAD", script.text)])
-            return self._sent(commands, len(keys))
+            again = self._sent([commands[at] for at in unknown], len(unknown))
+            for at, answer in zip(unknown, again, strict=True):
+                answers[at] = answer
+        for answer in answers:
+            if isinstance(answer, redis.ResponseError):
+                raise answer
+        return answers
 
     def close(self) -> None:
         """Close the connection."""

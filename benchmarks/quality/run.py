@@ -48,8 +48,9 @@ def keep_tables(tables: Mapping[str, str]) -> None:
     """Put the tables where the document has those of the last run, by the name of the place."""
     text = DOCUMENT.read_text("utf-8")
     for name, new in tables.items():
-        place = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end of {name} -->)", re.DOTALL)
-        text = place.sub(lambda found, new=new: f"{found[1]}{new}{found[2]}", text)
+        place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+        text, count = place.subn(lambda found, new=new: f"{found[1]}{new}\n{found[2]}", text)
+        assert count == 1, f"{DOCUMENT.name} has no place for the tables of the {name}"
     DOCUMENT.write_text(text, "utf-8")
 
 

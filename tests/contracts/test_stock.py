@@ -504,6 +504,24 @@ def test_a_list_of_a_worker_that_had_not_heard_is_caught_by_a_later_sweep(
     until(lambda: items_at(store) == ["tea 1"])
 
 
+def test_after_a_failure_in_the_middle_of_an_edit_every_substitute_can_still_be_found(
+    shop: Shop, connect: Connect, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(shop.writer, a_list("tea 0"))
+    found = shop.states("tea 0", in_stock=False)
+
+    def edited_without_an_answer(*asked: Any) -> list[Any]:
+        connect().run_for_each(*asked)
+        raise redis.TimeoutError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shop.watch._pipe, "run_for_each", edited_without_an_answer)
+        with pytest.raises(redis.TimeoutError):
+            shop.sweeps(found)
+    shop.sweeps(found)
+    assert (items_at(store), held_by(Holders(connect(), 0), "tea 1")) == (["tea 1"], {KEY})
+
+
 def test_a_server_that_is_away_for_a_while_holds_the_sweeps_up_and_loses_none(
     shop: Shop, server: RedisServer, store: redis.Redis, until: Callable[[Callable[[], bool]], None]
 ) -> None:

@@ -22,7 +22,7 @@ from freshet.udfs.triggers import Trigger, trigger_of
 BATCH_USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
 """Bounds of the counts of batches by how many announcements they hold."""
 
-BATCH_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)
+BATCH_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1_000, 2_000, 5_000, 10_000)
 """Bounds of the counts of batches by how long they take, in milliseconds."""
 
 
