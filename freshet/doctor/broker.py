@@ -18,6 +18,7 @@ READS = {
     "ingest": INTERACTIONS,
     "features": INTERACTIONS_CLEAN,
     "rules": INTERACTIONS_CLEAN,
+    "trends": INTERACTIONS_CLEAN,
     "scoring": FEATURE_UPDATES,
 }
 """What each job reads, as the group `freshet-<job>`."""

@@ -9,7 +9,7 @@ from freshet.doctor.finding import Finding, ok, problem, size, span, warning
 from freshet.submit import JOBS, LIVE, Cluster, Job
 
 VERSION = "2.3"
-OPTIONAL = frozenset(("rules",))
+OPTIONAL = frozenset(("rules", "trends"))
 """Jobs that are for who wants them: one that does not run is no problem."""
 
 RECENT_S = 600
