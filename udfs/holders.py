@@ -172,10 +172,10 @@ class Holders:
         Raises:
             redis.RedisError: some may still be there.
         """
-        names: Names = defaultdict(list)
+        by_placement: dict[str, list[str]] = defaultdict(list)
         for member in members:
-            for key in self._keys(member.placement, item):
-                names[key].append(member.name)
+            by_placement[member.placement].append(member.name)
+        names = {key: those for placement, those in by_placement.items() for key in self._keys(placement, item)}
         self._pipe.run_calls(naming("SREM", names))
 
     def _keys(self, placement: str, item: str) -> list[SetKey]:
