@@ -19,7 +19,7 @@ import orjson
 
 from freshet.models.assortment import Assortment, Bools, Difference
 from freshet.models.likeness import Likeness
-from freshet.udfs.holders import Holders, IndexedListWriter, Member
+from freshet.udfs.holders import PAGE, Holders, IndexedListWriter, Member
 from freshet.udfs.redis_pipe import RedisPipe, Script
 from freshet.udfs.top_n import Because, ListedItem
 
@@ -242,8 +242,11 @@ class StockWatch:
                     self._sweep(placement, standing[at], items[at], edit(at))
         out = {item: at for at, item in enumerate(items) if standing[at].difference.kind == "out"}
         since_s = min((standing[at].since_s for at in out.values()), default=0.0)
-        for item, members in self._writer.holding(out.keys(), since_s).items():
-            self._apply(standing[out[item]], edit(out[item]), members)
+        for item, own in self._writer.holding(out.keys(), since_s).items():
+            for start in range(0, len(own), PAGE):
+                some = own[start : start + PAGE]
+                self._apply(standing[out[item]], edit(out[item]), [one.member for one in some])
+                self._writer.let_go(item, some)
 
     def _edit(self, assortment: Assortment, difference: Difference, item: str) -> Edit:
         begins = place_begins(item)

@@ -200,11 +200,18 @@ class _Named(NamedTuple):
     since_s: float
 
 
+class Own(NamedTuple):
+    """A list that a writer has written, as it left it."""
+
+    member: Member
+    named: _Named
+
+
 class IndexedListWriter(ListWriter):
     """Writes lists as `ListWriter` does, names each in the sets of its items before it stands, takes it out of others after.
 
     That is two more round trips a batch. What a list held is remembered, if it still stands as this writer left it, else
-    read. For one thread, beside which one other may call `restate` and `holding`.
+    read. For one thread, beside which one other may call `restate`, `holding` and `let_go`.
     """
 
     def __init__(
@@ -224,19 +231,26 @@ class IndexedListWriter(ListWriter):
         kept = {item: at_s for item, at_s in self._shrunk.items() if at_s + RESTATED_AFTER_S > now_s}
         self._shrunk = kept | dict.fromkeys(items, now_s)
 
-    def holding(self, items: Collection[str], since_s: float) -> dict[str, list[Member]]:
+    def holding(self, items: Collection[str], since_s: float) -> dict[str, list[Own]]:
         """Return those of some items that lists hold which this writer wrote lately, and these lists.
 
         They may have left the sets: one that takes names out of them does not know of a list that is being written.
         """
-        found: dict[str, list[Member]] = defaultdict(list)
+        found: dict[str, list[Own]] = defaultdict(list)
         for key, named in reversed(list(self._named.items())):
             if named.written_s < since_s:
                 break  # the list that was written last stands last
             for item in named.items:
                 if item in items:
-                    found[item].append(Member.of(key))
+                    found[item].append(Own(Member.of(key), named))
         return found
+
+    def let_go(self, item: str, own: Iterable[Own]) -> None:
+        """Take it that lists do not hold an item any more, but for those that were written anew since they were looked up."""
+        for member, named in own:
+            key = member.key
+            if self._named.get(key) is named:
+                self._named[key] = named._replace(items=tuple(one for one in named.items if one != item))
 
     def write(self, lists: Sequence[tuple[str, TopList]], ttl_seconds: int) -> Written:
         """Write (key, list) pairs and return once the server has answered.
@@ -309,8 +323,8 @@ class IndexedListWriter(ListWriter):
     def _remember(self, held: Mapping[str, _Named], before: Mapping[str, _Named]) -> None:
         for key, new in held.items():
             old = before.get(key)
+            self._named.pop(key, None)  # so that it comes to stand last
             self._named[key] = new._replace(since_s=old.since_s) if old and _is_recent(old, new) else new
-            self._named.move_to_end(key)
         while len(self._named) > self._remembered:
             self._named.popitem(last=False)
 

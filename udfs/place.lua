@@ -37,7 +37,7 @@ local function value_of(place, field)
   local _, before = string.find(place, '"' .. field .. '":', 1, true)
   if not before then return nil end
   if string.byte(place, before + 1) == 34 then return before + 1, text_end(place, before + 1) end
-  local _, last = string.find(place, '^[^,}]+', before + 1)
+  local _, last = string.find(place, '^[^,} ]+', before + 1)
   return before + 1, last
 end
 
@@ -46,4 +46,18 @@ local function has(place, field, value)
   if field == '' then return true end
   local first, last = value_of(place, field)
   return first and string.sub(place, first, last) == value
+end
+
+-- Put a text in the place of a part of a list, which keeps its time to live. A shorter one is filled up with blanks, which
+-- JSON allows: so only this part is written, to the server's log too, and not the whole list. The blanks come before the
+-- last sign of a place, so that places still follow each other without any.
+local function put(key, list, first, last, text)
+  local blanks = last - first + 1 - #text
+  if #text > 0 and blanks >= 0 then
+    local signs = string.sub(text, -1) == '}' and 1 or 0
+    local filled = string.sub(text, 1, #text - signs) .. string.rep(' ', blanks) .. string.sub(text, #text - signs + 1)
+    redis.call('SETRANGE', key, first - 1, filled)
+  else
+    redis.call('SET', key, string.sub(list, 1, first - 1) .. text .. string.sub(list, last + 1), 'KEEPTTL')
+  end
 end

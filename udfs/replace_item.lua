@@ -10,23 +10,20 @@ if not first then return 0 end
 local place = string.sub(list, first, last)
 if not has(place, ARGV[2], ARGV[3]) then return 0 end
 
-local front, back, other, answer = string.sub(list, 1, first - 1), string.sub(list, last + 1), '', -1
 for at = 4, #ARGV, 2 do
   if not string.find(list, ARGV[at], 1, true) then
-    other = ARGV[at] .. '"score":' .. string.sub(place, value_of(place, 'score')) .. ARGV[at + 1]
-    answer = (at - 2) / 2
-    break
+    put(KEYS[1], list, first, last, ARGV[at] .. '"score":' .. string.sub(place, value_of(place, 'score')) .. ARGV[at + 1])
+    return (at - 2) / 2
   end
 end
-if answer == -1 then
-  if string.sub(back, 1, 1) == ',' then
-    back = string.sub(back, 2)
-  elseif string.sub(front, -1) == ',' then
-    front = string.sub(front, 1, -2)
-  else
-    redis.call('DEL', KEYS[1])  -- nobody is shown an empty list: without one a reader takes the hot list
-    return -2
-  end
+
+if string.byte(list, last + 1) == 44 then
+  last = last + 1
+elseif string.byte(list, first - 1) == 44 then
+  first = first - 1
+else
+  redis.call('DEL', KEYS[1])  -- nobody is shown an empty list: without one a reader takes the hot list
+  return -2
 end
-redis.call('SET', KEYS[1], front .. other .. back, 'KEEPTTL')
-return answer
+put(KEYS[1], list, first, last, '')
+return -1

@@ -10,6 +10,5 @@ local place = string.sub(list, first, last)
 if not has(place, ARGV[2], ARGV[3]) then return 0 end
 local from, to = value_of(place, ARGV[4])
 if not from or string.sub(place, from, to) == ARGV[5] then return 0 end
-local before, behind = string.sub(list, 1, first + from - 2), string.sub(list, first + to)
-redis.call('SET', KEYS[1], before .. ARGV[5] .. behind, 'KEEPTTL')
+put(KEYS[1], list, first + from - 1, first + to - 1, ARGV[5])
 return 1
