@@ -13,8 +13,8 @@ from pyflink.table.statement_set import StatementSet
 from freshet.jobs.feature_registry import registered_views
 from freshet.jobs.runtime import environment, schema_id
 from freshet.jobs.sql_functions import register_functions
-from freshet.jobs.tables import clean_format, event_columns, sink, source
-from freshet.schemas.topics import FEATURE_UPDATES, INTERACTIONS_CLEAN, INTERACTIONS_REJECTED
+from freshet.jobs.tables import clean_events, sink
+from freshet.schemas.topics import FEATURE_UPDATES, INTERACTIONS_REJECTED
 from freshet.settings import Settings, load_settings
 from freshet.udfs.engine_spec import DEFINITIONS, FEATURES, EngineConfig, definition_ids, digest_of, engine_spec
 from freshet.udfs.view_sql import brought_query, unique_events
@@ -25,7 +25,7 @@ NAME = "features"
 
 def build(env: StreamTableEnvironment, settings: Settings, views: Sequence[View]) -> StatementSet:
     """Return the job's statements, ready to execute."""
-    env.execute_sql(_source_table(settings))
+    env.execute_sql(clean_events(settings.kafka, settings.registry, group="freshet-features"))
     columns = "subject STRING, payload BYTES"
     env.execute_sql(sink("updates", columns, settings.kafka, topic=FEATURE_UPDATES, key="subject", exactly_once=False))
     env.execute_sql(
@@ -52,18 +52,6 @@ def with_features(env: StreamTableEnvironment, brought: Table, spec: str) -> tup
     engine = get_gateway().jvm.freshet.features.FeatureJob
     announced, too_late = engine.attach(env._j_tenv, brought._j_table, spec)  # noqa: SLF001 - PyFlink's only way to Java
     return Table(announced, env), Table(too_late, env)
-
-
-def _source_table(settings: Settings) -> str:
-    return source(
-        "events",
-        f"{event_columns()}, pt AS PROCTIME()",
-        settings.kafka,
-        topic=INTERACTIONS_CLEAN,
-        group="freshet-features",
-        value_format=clean_format(settings.registry),
-        rebuild=True,
-    )
 
 
 def engine_spec_of(settings: Settings, views: Sequence[View]) -> str:

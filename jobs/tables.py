@@ -55,6 +55,19 @@ def source(
 )"""
 
 
+def clean_events(kafka: Kafka, registry: Registry, *, group: str) -> str:
+    """Return the DDL of the table `events` of a job that must rebuild its state: clean events, and when each came in, `pt`."""
+    return source(
+        "events",
+        f"{event_columns()}, pt AS PROCTIME()",
+        kafka,
+        topic=INTERACTIONS_CLEAN,
+        group=group,
+        value_format=clean_format(registry),
+        rebuild=True,
+    )
+
+
 def bounded_source(
     name: str,
     columns: str,

@@ -11,8 +11,7 @@ from pyflink.table import StreamTableEnvironment, Table
 from pyflink.table.statement_set import StatementSet
 
 from freshet.jobs.runtime import environment
-from freshet.jobs.tables import clean_format, event_columns, source
-from freshet.schemas.topics import INTERACTIONS_CLEAN
+from freshet.jobs.tables import clean_events
 from freshet.settings import Settings, load_settings
 from freshet.udfs.trend_spec import TRENDS, TrendConfig, brought_query, digest_of, trend_spec
 from freshet.udfs.trends import TRENDS as DECLARED
@@ -26,7 +25,7 @@ WRITTEN = "name STRING, `member` STRING, as_of BIGINT, `count` BIGINT, `value` S
 
 def build(env: StreamTableEnvironment, settings: Settings, trends: Sequence[Trend]) -> StatementSet:
     """Return the job's statements, ready to execute."""
-    env.execute_sql(_source_table(settings))
+    env.execute_sql(clean_events(settings.kafka, settings.registry, group="freshet-trends"))
     env.execute_sql(f"CREATE TEMPORARY TABLE nowhere ({WRITTEN}) WITH ('connector' = 'blackhole')")
     env.execute_sql(f"CREATE TEMPORARY VIEW unique_events AS {unique_events('events')}")
     brought = env.sql_query(brought_query(trends, "unique_events"))
@@ -43,18 +42,6 @@ def with_trends(env: StreamTableEnvironment, brought: Table, spec: str) -> Table
     """
     job = get_gateway().jvm.freshet.trends.TrendJob
     return Table(job.attach(env._j_tenv, brought._j_table, spec), env)  # noqa: SLF001 - PyFlink's only way to Java
-
-
-def _source_table(settings: Settings) -> str:
-    return source(
-        "events",
-        f"{event_columns()}, pt AS PROCTIME()",
-        settings.kafka,
-        topic=INTERACTIONS_CLEAN,
-        group="freshet-trends",
-        value_format=clean_format(settings.registry),
-        rebuild=True,
-    )
 
 
 def spec_of(settings: Settings, trends: Sequence[Trend]) -> str:

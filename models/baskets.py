@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from freshet.models.bootstrap import sums_of_draws
 from freshet.models.dataset import Events, Visits
 from freshet.models.examples import DecayedCounts
 from freshet.models.features import DAY_MS, HOUR_MS
@@ -303,12 +304,9 @@ def paired_lift(ours: Reals, theirs: Reals, users: Sequence[int], seed: int = 0,
         seed: of the draws.
         draws: how many.
     """
-    who, position = np.unique(np.asarray(users), return_inverse=True)
-    sums = np.stack([np.bincount(position, one, len(who)) for one in (ours, theirs)])
-    times = np.random.default_rng(seed).multinomial(len(who), np.full(len(who), 1 / len(who)), size=draws)
-    drawn = times @ sums.T
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1] - 1.0, [0.025, 0.975])
-    return Lift(float(sums[0].sum() / sums[1].sum() - 1.0), float(low), float(high))
+    mine, others = sums_of_draws(users, (ours, theirs), draws, seed).T
+    low, high = np.quantile(mine / others - 1.0, [0.025, 0.975])
+    return Lift(float(ours.sum() / theirs.sum() - 1.0), float(low), float(high))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,7 @@
 """Which items are worth a score: those bought after the user's recent items, topped up with popular ones.
 
-A rule may recall a category: then popular items of it stand among them.
-
-Everything here runs for every event of the stream job, so it is a few numpy calls over a table made in training.
+Training draws its examples from them and measures the model on them. What the job scores comes from the sources of a
+placement (`panel.py`), of which the table of co-visits is one.
 """
 
 import zipfile
@@ -13,16 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SOURCES = ("co-visit", "popular", "category")
+SOURCES = ("co-visit", "popular")
 """Names of the candidate sources; `Candidates.sources` holds positions in it."""
 
-CO_VISIT, POPULAR, CATEGORY = range(len(SOURCES))
+CO_VISIT, POPULAR = range(len(SOURCES))
 
 POPULAR_SHARE = 0.4
 """Part of the candidates that is kept for popular items: co-visits alone find fewer of the items bought next."""
-
-CATEGORY_SHARE = 0.25
-"""Part of the candidates that the popular items of a recalled category may take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +73,12 @@ class CovisitTable:
 
 
 class Candidates(NamedTuple):
-    """Candidates of one user: co-visits by falling score (then by index), then popular items by rank, then recalled ones.
+    """Candidates of one user: co-visits by falling score (then by index), then popular items by rank.
 
     Attributes:
         indices: int64 [n], item indices, none twice, none of them among the recent items.
         sources: uint8 [n], positions in `SOURCES`.
-        scores: float32 [n], the sum of the co-visit scores; 0 for popular and recalled items.
+        scores: float32 [n], the sum of the co-visit scores; 0 for popular items.
     """
 
     indices: NDArray[np.int64]
@@ -133,30 +129,3 @@ def _joined(best: NDArray[np.int64], fill: NDArray[np.int64], totals: NDArray[np
     scores = np.zeros(len(indices), np.float32)
     scores[:n] = totals
     return Candidates(indices, sources, scores)
-
-
-def with_category(found: Candidates, members: NDArray[np.int64], recent_items: NDArray[np.int64], k: int) -> Candidates:
-    """Return the candidates with items of a category among them; of k, the last ones make room.
-
-    Args:
-        found: at most k candidates.
-        members: int64 [m], the items of the category, the most popular first.
-        recent_items: int64 [n], item indices; these are never candidates.
-        k: how many to return at most.
-    """
-    fresh = members[~np.isin(members, found.indices) & ~np.isin(members, recent_items)][: round(k * CATEGORY_SHARE)]
-    kept = k - len(fresh)
-    return Candidates(
-        np.concatenate((found.indices[:kept], fresh)),
-        np.concatenate((found.sources[:kept], np.full(len(fresh), CATEGORY, np.uint8))),
-        np.concatenate((found.scores[:kept], np.zeros(len(fresh), np.float32))),
-    )
-
-
-def padded(rows: list[Candidates], k: int) -> NDArray[np.int64]:
-    """Return the ranker's input `candidates`, int64 [B, k], from B users' candidates; 0 fills up short rows."""
-    batch = np.zeros((len(rows), k), np.int64)
-    for row, found in zip(batch, rows, strict=True):
-        kept = found.indices[:k]
-        row[: len(kept)] = kept
-    return batch

@@ -194,22 +194,25 @@ def activity(events: Events, questions: Questions) -> Reals:
     counts = [questions.known - start for start in starts]
     spent = np.concatenate(([0.0], np.cumsum(events.value)))
     spend = spent[questions.known] - spent[starts[-1]]
-    length, seconds = _session(events, questions, np.arange(len(events)))
-    depth, _ = _session(events, questions, np.flatnonzero(events.signs & PAGE))
-    return np.asarray(np.stack([*counts, spend, length, depth, seconds], axis=1), dtype=np.float64)
+    return np.asarray(np.stack([*counts, spend, *_session(events, questions)], axis=1), dtype=np.float64)
 
 
-def _session(events: Events, questions: Questions, counted: Ints) -> tuple[Ints, Reals]:
-    """Return events and seconds of each user's session, made of the events at these positions alone."""
-    if not len(counted):
-        return np.zeros(len(questions), np.int64), np.zeros(len(questions))
-    user, at = events.user[counted], events.at[counted]
-    begins = (np.diff(user, prepend=-1) != 0) | (np.diff(at, prepend=0) >= SESSION_GAP_MS)
-    session_start = np.maximum.accumulate(np.where(begins, np.arange(len(counted)), 0))
-    last = np.searchsorted(counted, questions.known) - 1
+def _session(events: Events, questions: Questions) -> tuple[Ints, Ints, Reals]:
+    """Return events, page views and seconds of each user's session; any event keeps it alive, as in the store."""
+    if not len(events):
+        return np.zeros(len(questions), np.int64), np.zeros(len(questions), np.int64), np.zeros(len(questions))
+    begins = (np.diff(events.user, prepend=-1) != 0) | (np.diff(events.at, prepend=0) >= SESSION_GAP_MS)
+    session_start = np.maximum.accumulate(np.where(begins, np.arange(len(events)), 0))
+    last = questions.known - 1
     start = session_start[last]
-    live = (counted[last] >= questions.first) & (last >= 0) & (questions.as_of - at[last] < SESSION_GAP_MS)
-    return np.where(live, last - start + 1, 0), np.where(live, at[last] - at[start], 0) / 1000
+    live = (last >= questions.first) & (questions.as_of - events.at[last] < SESSION_GAP_MS)
+    pages = np.append(0, np.cumsum((events.signs & PAGE) != 0))
+    seconds = (events.at[last] - events.at[start]) / 1000
+    return (
+        np.where(live, last - start + 1, 0),
+        np.where(live, pages[questions.known] - pages[start], 0),
+        np.where(live, seconds, 0.0),
+    )
 
 
 class Walk:

@@ -12,12 +12,12 @@ from freshet.models.listing import Lister, Shop
 from freshet.models.panel import Panel, Timing
 from freshet.models.placements import Placement
 from freshet.models.profiles import Profile, ProfileReader, Update
-from freshet.models.ranking import Ranker, Tiered
+from freshet.models.ranking import Ranker
 from freshet.models.rule_effects import intervention
 from freshet.models.sources.source import Source
 from freshet.schemas.keys import Hot, TopN
 from freshet.udfs.active_rules import ActiveRules
-from freshet.udfs.top_n import Because, ListedItem, ListWriter, TopList
+from freshet.udfs.top_n import Because, Intervention, ListedItem, ListWriter, TopList
 from freshet.udfs.versions import Version
 
 log = logging.getLogger(__name__)
@@ -70,19 +70,17 @@ class ListMaker:
         profiles: ProfileReader,
         rules: ActiveRules,
         ranker: Ranker,
-        scorer: Tiered,
         shop: Callable[[], Shop],
         writer: ListWriter,
         config_version: str = "",
         close: Callable[[], None] = lambda: None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """Take what lists are made of; `shop` gives what stands now, `scorer` is the ranker's, `close` ends the feeds."""
+        """Take what lists are made of; `shop` gives what stands now, and `close` ends the feeds."""
         self._places = places
         self._profiles = profiles
         self._rules = rules
         self._ranker = ranker
-        self._scorer = scorer
         self._shop = shop
         self._writer = writer
         self._config_version = config_version
@@ -94,12 +92,12 @@ class ListMaker:
     @property
     def tier(self) -> str:
         """The tier of the latest batch."""
-        return self._scorer.tier
+        return self._ranker.scorer.tier
 
     @property
     def provider(self) -> str:
         """Where the model runs."""
-        return self._scorer.provider
+        return self._ranker.scorer.provider
 
     @property
     def timings(self) -> dict[str, Timing]:
@@ -133,7 +131,7 @@ class ListMaker:
         for profile, one in zip(profiles, ranked, strict=True):
             items = place.lister.items(profile, one, shop, now_ms)
             if items:
-                lists.append(self._stamped(place, profile, items, one.tier, now_ms))
+                lists.append(self._of_user(place, profile, items, one.tier))
         self.tally.lists += len(lists)
         self.tally.withheld += len(profiles) - len(lists)
         self._writer.write(
@@ -141,44 +139,43 @@ class ListMaker:
         )
         return lists
 
+    def _of_user(self, place: Place, profile: Profile, items: tuple[ListedItem, ...], tier: str) -> TopList:
+        update, asked = profile.update, intervention(profile.rules)
+        return self._stamped(place, items, tier, profile.version, update.subject, update.event_id, asked)
+
     def _stamped(
-        self, place: Place, profile: Profile, items: tuple[ListedItem, ...], tier: str, now_ms: int
+        self,
+        place: Place,
+        items: tuple[ListedItem, ...],
+        tier: str,
+        version: Version,
+        subject: str = "",
+        event_id: str = "",
+        asked: Intervention | None = None,
     ) -> TopList:
         return TopList(
             placement=place.name,
-            subject=profile.update.subject,
+            subject=subject,
             items=items,
-            model_version=self._scorer.version,
+            model_version=self._ranker.scorer.version,
             tier=tier,
-            version=profile.version,
-            computed_at=now_ms,
-            event_id=profile.update.event_id,
+            version=version,
+            computed_at=self._now_ms(),
+            event_id=event_id,
             config_version=self._config_version,
-            intervention=intervention(profile.rules),
+            intervention=asked,
         )
 
     def _store_hot(self, shop: Shop) -> None:
         """Store the hot lists anew when popularity was read anew."""
         if shop.popularity.generation == self._hot_generation:
             return
+        version = Version(shop.popularity.latest, shop.popularity.generation)
         for place in self._places:
             if items := hot_items(shop, place.placement.length, self._now_ms()):
-                key = Hot(place.name).encode()
-                self._writer.write([(key, self._hot(place, items, shop))], ttl_seconds=0)
+                hot = self._stamped(place, items, "hot", version)
+                self._writer.write([(Hot(place.name).encode(), hot)], ttl_seconds=0)
         self._hot_generation = shop.popularity.generation
-
-    def _hot(self, place: Place, items: tuple[ListedItem, ...], shop: Shop) -> TopList:
-        return TopList(
-            placement=place.name,
-            subject="",
-            items=items,
-            model_version=self._scorer.version,
-            tier="hot",
-            version=Version(shop.popularity.latest, shop.popularity.generation),
-            computed_at=self._now_ms(),
-            event_id="",
-            config_version=self._config_version,
-        )
 
 
 def hot_items(shop: Shop, length: int, now_ms: int) -> tuple[ListedItem, ...]:

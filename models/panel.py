@@ -5,11 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from freshet.models.merge import Merged, Merger, Share
-from freshet.models.sources.source import Evidence, Found, Source
-from freshet.models.user_state import NOTHING, UserState
+from freshet.models.sources.source import Found, Source, nothing_found
+from freshet.models.user_state import UserState
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +25,6 @@ class Timing:
     def mean_us(self) -> float:
         """Microseconds a call."""
         return self.total_ns / max(self.calls, 1) / 1000
-
-
-def _nothing(item: int) -> Evidence:
-    raise KeyError(item)
-
-
-NOTHING_FOUND = Found(NOTHING, np.zeros(0, np.float32), _nothing)
 
 
 class Panel:
@@ -79,7 +70,7 @@ class Panel:
             timing.failures += 1
             if timing.failures & (timing.failures - 1) == 0:  # the 1st, 2nd, 4th ...: told, without filling the log
                 log.exception("Source %s failed for the %d. time; the others go on.", share.name, timing.failures)
-            return NOTHING_FOUND
+            return nothing_found()
         finally:
             took = time.perf_counter_ns() - begun
             timing.calls += 1

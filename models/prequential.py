@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from freshet.models.bootstrap import sums_of_draws
 from freshet.models.recommender import Event
 from freshet.models.user_state import Ints
 
@@ -160,11 +161,8 @@ def lift(ours: Reals, theirs: Reals, users: Ints, draws: int = 2_000, seed: int 
         draws: of as many users as there are, with replacement.
         seed: of the draws.
     """
-    _, place = np.unique(users, return_inverse=True)
-    differences, sizes = np.bincount(place, ours - theirs), np.bincount(place).astype(np.float64)
-    random, crowd = np.random.default_rng(seed), len(sizes)
-    drawn = random.multinomial(crowd, np.full(crowd, 1 / crowd), size=draws)
-    low, high = np.quantile((drawn @ differences) / (drawn @ sizes), (0.025, 0.975))
+    differences, sizes = sums_of_draws(users, (ours - theirs, np.ones(len(ours))), draws, seed).T
+    low, high = np.quantile(differences / sizes, (0.025, 0.975))
     base = float(theirs.mean())
     difference = float(ours.mean()) - base
     return Lift(difference / base if base else float("inf"), difference, float(low), float(high))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,32 +11,11 @@ from freshet.models.features import Floats, candidate_features, recent_items, us
 from freshet.models.merge import Merged
 from freshet.models.popularity import Popularity
 from freshet.models.profiles import Profile
-from freshet.models.tiers import Scored
+from freshet.models.tiers import TieredScorer
 from freshet.models.user_state import Ints
 
 NO_MODEL = "light"
 """The tier of lists that the sources alone have ranked."""
-
-
-class Tiered(Protocol):
-    """What ranking needs of a model."""
-
-    @property
-    def version(self) -> str:
-        """The model's name and version."""
-
-    @property
-    def tier(self) -> str:
-        """The tier of the latest batch."""
-
-    @property
-    def provider(self) -> str:
-        """Where it runs."""
-
-    def scored(
-        self, recent_items: Ints, candidates: Ints, user_features: Floats, candidate_features: Floats, /
-    ) -> Scored | None:
-        """Return scores [B, C] of the best tier that has some."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +53,9 @@ class Ranked:
 class Ranker:
     """Ranks with one scoring call for the whole batch. For one thread."""
 
-    def __init__(self, scorer: Tiered, affinities: Affinities, stand: Callable[[], Stand]) -> None:
+    def __init__(self, scorer: TieredScorer, affinities: Affinities, stand: Callable[[], Stand]) -> None:
         """Take the model, where affinities are read, and what tells how items stand."""
-        self._scorer = scorer
+        self.scorer = scorer
         self._affinities = affinities
         self._stand = stand
 
@@ -98,7 +76,7 @@ class Ranker:
         recents = np.stack([recent_items(_scorable(profile.state.items, stand).tolist()) for profile in profiles])
         features = self._candidate_features(profiles, candidates, stand.categories[known], stand)
         users = user_features(np.array([profile.user for profile in profiles]))
-        found = self._scorer.scored(recents, known, users, features)
+        found = self.scorer.scored(recents, known, users, features)
         scores = found.scores if found else np.zeros(candidates.shape, np.float32)
         # An item that is like none that the model knows has no score: the lowest of the others is as good as any.
         scores = np.where(

@@ -22,9 +22,9 @@ from freshet.models.sources.covisits import CoVisitLearner, CoVisits
 from freshet.models.sources.followers import FollowerLearner, Followers
 from freshet.models.sources.fresh import Fresh, LearntFirstSeen
 from freshet.models.sources.popular import Popular, PopularLearner, stage
-from freshet.models.sources.rows import LearntRows, nothing_found
+from freshet.models.sources.rows import LearntRows
 from freshet.models.sources.sessions import LearntSessions, SessionNeighbours
-from freshet.models.sources.source import Evidence, Found, Learner, Source
+from freshet.models.sources.source import Evidence, Found, Learner, Source, nothing_found
 from freshet.models.sources.trending import Trending
 from freshet.models.user_state import NOTHING, UserState
 from freshet.models.user_states import UserStates

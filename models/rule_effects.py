@@ -30,14 +30,6 @@ def log_boosts(acting: Iterable[Trigger], number_of: Mapping[str, int]) -> dict[
     return added
 
 
-def boosted(scores: Floats, kinds: NDArray[np.int32], boosts: Mapping[int, float]) -> Floats:
-    """Return scores [C] of items of the categories `kinds` [C] with the boosts added."""
-    added = np.zeros_like(scores)
-    for kind, by in boosts.items():
-        added[kinds == kind] = by
-    return scores + added
-
-
 def recalled(acting: Iterable[Trigger], number_of: Mapping[str, int]) -> list[int]:
     """Return the numbers of the categories that rules recall; unknown ones are left out."""
     wanted = (number_of.get(one.category or "", 0) for one in acting if one.action == "recall")

@@ -133,7 +133,6 @@ def load_list_maker(config: ServingConfig) -> ListMaker:
             ),
             lambda: Stand(proxies.of, artefact.vocabulary.item_category, popularity.current),
         ),
-        scorer=scorer,
         shop=lambda: Shop(live.current, popularity.current, vectors, proxies.of),
         writer=live.writer,
         config_version=placements.version,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from freshet.models.sources.rows import distances, first_of_each, nothing_found
-from freshet.models.sources.source import Evidence, Found
+from freshet.models.sources.rows import distances, first_of_each
+from freshet.models.sources.source import Evidence, Found, nothing_found
 from freshet.models.user_state import UserState
 
 

@@ -4,8 +4,8 @@ from typing import Protocol
 
 import numpy as np
 
-from freshet.models.sources.rows import distances, nothing_found
-from freshet.models.sources.source import Evidence, Floats, Found, best
+from freshet.models.sources.rows import distances
+from freshet.models.sources.source import Evidence, Floats, Found, best, nothing_found
 from freshet.models.user_state import Ints, UserState
 
 LAST = 3

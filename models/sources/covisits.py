@@ -10,34 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.sources.rows import (
-    LearntRows,
-    Reading,
-    Rows,
-    distances,
-    first_of_each,
-    found_in_rows,
-    nothing_found,
-)
-from freshet.models.sources.source import Floats, Found
+from freshet.models.sources.rows import FromLatest, LearntRows, Reading, Rows, distances, first_of_each
+from freshet.models.sources.source import Floats
 from freshet.models.user_state import UserState
 
 READING = Reading(last=50, beyond=0.5, fade=1.0, own=0.5, theirs=0.5, prior=2.0)
 
 
-class CoVisits:
+class CoVisits(FromLatest):
     """Proposes what is visited near the user's latest items: the cosine, with near ones counting most."""
 
     def __init__(self, rows: Rows, reading: Reading = READING, name: str = "co-visit") -> None:
-        self._rows, self._reading, self.name = rows, reading, name
-
-    def candidates(self, user: UserState, k: int) -> Found:
-        """Return at most k items that are visited near the latest ones."""
-        if user.is_new:
-            return nothing_found()
-        items = user.items[: self._reading.last]
-        weights = self._reading.weights(distances(user.times, len(items)))
-        return found_in_rows(self._rows, items, weights, self._reading, k, "items", "often visited around")
+        super().__init__(rows, reading, name, "often visited around")
 
 
 @dataclass(frozen=True)

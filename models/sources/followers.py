@@ -2,35 +2,18 @@
 
 import numpy as np
 
-from freshet.models.sources.rows import (
-    LearntRows,
-    Reading,
-    Rows,
-    distances,
-    first_of_each,
-    found_in_rows,
-    nothing_found,
-)
-from freshet.models.sources.source import Found
+from freshet.models.sources.rows import FromLatest, LearntRows, Reading, Rows, first_of_each
 from freshet.models.user_state import UserState
 
 READING = Reading(last=10, fade=1.0, own=1.0, theirs=0.0, prior=1.0)
 LAST = 10
 
 
-class Followers:
+class Followers(FromLatest):
     """Proposes what follows the user's latest items: conditional probabilities, with near ones counting most."""
 
     def __init__(self, rows: Rows, reading: Reading = READING, name: str = "follower") -> None:
-        self._rows, self._reading, self.name = rows, reading, name
-
-    def candidates(self, user: UserState, k: int) -> Found:
-        """Return at most k items that are visited after the latest ones."""
-        if user.is_new:
-            return nothing_found()
-        items = user.items[: self._reading.last]
-        weights = self._reading.weights(distances(user.times, len(items)))
-        return found_in_rows(self._rows, items, weights, self._reading, k, "items", "often visited after")
+        super().__init__(rows, reading, name, "often visited after")
 
 
 class FollowerLearner:

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from freshet.models.features import DAY_MS
-from freshet.models.sources.source import Evidence, Found
+from freshet.models.sources.source import Found, found_by_number
 from freshet.models.user_state import Ints, UserState
 
 HALF_LIFE_MS = 3 * DAY_MS
@@ -58,8 +58,5 @@ class Fresh:
         ages = np.maximum(user.now_ms - at, 0)
         young = ages < 10 * self._half_life_ms
         items, ages = items[young], ages[young]
-
-        def because(item: int) -> Evidence:
-            return Evidence("trend", (), "new", float(ages[items == item][0]) / DAY_MS)
-
-        return Found(items, np.exp2(-ages / self._half_life_ms).astype(np.float32), because)
+        scores = np.exp2(-ages / self._half_life_ms).astype(np.float32)
+        return found_by_number(items, scores, "trend", "new", ages / DAY_MS)

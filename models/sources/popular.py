@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from freshet.models.sources.rows import LearntRows, Rows, nothing_found
-from freshet.models.sources.source import Evidence, Found, best
+from freshet.models.sources.rows import LearntRows, Rows
+from freshet.models.sources.source import Found, best, found_by_number, nothing_found
 from freshet.models.user_state import NOTHING, Ints, UserState
 
 STAGES = 9
@@ -87,13 +87,8 @@ class Popular:
             return nothing_found()
         row = filled[0]
         top = best(counts[row], k)
-        items, scores = members[row][top], counts[row][top]
-        kind = "trend" if self._segment is everybody else "segment"
-
-        def because(item: int) -> Evidence:
-            return Evidence(kind, (), self._text, float(scores[items == item][0]))
-
-        return Found(items, scores, because)
+        scores, kind = counts[row][top], "trend" if self._segment is everybody else "segment"
+        return found_by_number(members[row][top], scores, kind, self._text, scores)
 
 
 class PopularLearner:

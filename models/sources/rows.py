@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.sources.source import Evidence, Floats, Found, best
-from freshet.models.user_state import NOTHING, Ints
+from freshet.models.sources.source import Evidence, Floats, Found, best, nothing_found
+from freshet.models.user_state import Ints, UserState
 
 BEHIND = 3
 """Items that the evidence names at most."""
@@ -238,13 +238,20 @@ def found_in_rows(rows: Rows, items: Ints, weights: Floats, reading: Reading, k:
     return Found(there[top], values[top].astype(np.float32), because)
 
 
-def nothing_found() -> Found:
-    """Return that there are no candidates."""
+class FromLatest:
+    """Proposes the members of the rows of the user's latest items, of which near ones count most."""
 
-    def because(item: int) -> Evidence:
-        raise KeyError(item)
+    def __init__(self, rows: Rows, reading: Reading, name: str, text: str) -> None:
+        """Take the rows, how they are read, the source's name, and the clause of its evidence."""
+        self._rows, self._reading, self.name, self._text = rows, reading, name, text
 
-    return Found(NOTHING, np.zeros(0, np.float32), because)
+    def candidates(self, user: UserState, k: int) -> Found:
+        """Return at most k items; nothing for a user of whom nothing is known."""
+        if user.is_new:
+            return nothing_found()
+        items = user.items[: self._reading.last]
+        weights = self._reading.weights(distances(user.times, len(items)))
+        return found_in_rows(self._rows, items, weights, self._reading, k, "items", self._text)
 
 
 def first_of_each(items: Ints) -> NDArray[np.intp]:

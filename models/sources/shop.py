@@ -12,7 +12,7 @@ import numpy as np
 from freshet.models.assortment import Assortment
 from freshet.models.features import DAY_MS, trend_ratio
 from freshet.models.popularity import Popularity
-from freshet.models.sources.source import Evidence, Floats, Found
+from freshet.models.sources.source import Floats, Found, found_by_number, nothing_found
 from freshet.models.user_state import NOTHING, Ints, UserState
 
 POPULAR, IN_CATEGORY, RECALLED, TRENDING, NEW = "popular", "favourite-category", "category", "trending", "new"
@@ -43,12 +43,8 @@ class Ranking:
 
     def first(self, k: int, text: str, kind: str = "trend") -> Found:
         """Return the best k as candidates."""
-        items, scores = self.items[:k], self.scores[:k]
-
-        def because(item: int) -> Evidence:
-            return Evidence(kind, (), text, float(scores[np.flatnonzero(items == item)[0]]))
-
-        return Found(items, scores, because)
+        scores = self.scores[:k]
+        return found_by_number(self.items[:k], scores, kind, text, scores)
 
 
 NONE = Ranking(NOTHING, np.zeros(0, np.float32))
@@ -101,7 +97,7 @@ class PopularInCategories:
         """Return the most popular items of the categories, at most k in all."""
         wanted = self._categories(user)[: self._most].tolist()
         if not wanted:
-            return NONE.first(0, self._text)
+            return nothing_found()
         standing = self._now()
         if standing.key != self._key:
             self._by_category, self._key = by_category(standing), standing.key

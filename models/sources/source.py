@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.user_state import Ints, UserState
+from freshet.models.user_state import NOTHING, Ints, UserState
 
 Floats = NDArray[np.float32]
 
@@ -47,6 +47,32 @@ class Found(NamedTuple):
     items: Ints
     scores: Floats
     because: Because
+
+
+def nothing_found() -> Found:
+    """Return that there are no candidates."""
+
+    def because(item: int) -> Evidence:
+        raise KeyError(item)
+
+    return Found(NOTHING, np.zeros(0, np.float32), because)
+
+
+def found_by_number(items: Ints, scores: Floats, kind: str, text: str, strengths: NDArray[Any]) -> Found:
+    """Return candidates that no other items are behind, only a number each: a count, a growth, an age.
+
+    Args:
+        items: int64 [n], best first.
+        scores: float32 [n].
+        kind: of the evidence.
+        text: of the evidence.
+        strengths: [n], the number behind each.
+    """
+
+    def because(item: int) -> Evidence:
+        return Evidence(kind, (), text, float(strengths[items == item][0]))
+
+    return Found(items, scores, because)
 
 
 class Source(Protocol):

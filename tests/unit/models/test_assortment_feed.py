@@ -1,8 +1,9 @@
 """The feed: a snapshot of the whole topic first, every change after it once, and how old it may be, whatever fails."""
 
-import time
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -165,6 +166,14 @@ def test_behind_a_silent_broker_and_behind_unread_records_the_snapshot_grows_old
 
 
 def test_before_the_topic_was_read_everything_is_in_stock_and_the_age_has_no_end(clock: Clock) -> None:
-    feed = AssortmentFeed(lambda: time.sleep(60), VOCABULARY)  # type: ignore[arg-type, return-value]
+    connected = threading.Event()
+
+    def slow_broker() -> NoReturn:
+        connected.wait()
+        raise OSError("The broker went away.")
+
+    feed = AssortmentFeed(slow_broker, VOCABULARY)
     assert not feed.start(wait_s=0.0)
     assert (feed.current.in_stock.tolist(), feed.age_s) == ([False, True, True], float("inf"))
+    connected.set()
+    feed.stop()

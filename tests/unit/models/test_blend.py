@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freshet.models.blend import LISTS_AT_LEAST, Blend, Pooled, Pooler
-from freshet.models.sources.rows import nothing_found
-from freshet.models.sources.source import Found
+from freshet.models.sources.source import Found, nothing_found
 from freshet.models.user_state import NOTHING
 
 

@@ -7,16 +7,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from freshet.models.candidates import (
-    CATEGORY,
-    CATEGORY_SHARE,
     CO_VISIT,
     POPULAR,
     POPULAR_SHARE,
     CovisitTable,
     candidates,
-    padded,
-    with_category,
 )
+from freshet.models.ranking import padded
 
 ITEMS = 30
 
@@ -65,29 +62,10 @@ def test_a_user_without_known_items_gets_popular_ones() -> None:
     assert found.sources.tolist() == [POPULAR, POPULAR]
 
 
-@given(recent=recents, table=tables(), popular=orders, k=st.integers(1, 40), members=orders, size=st.integers(0, ITEMS))
-def test_a_recalled_category_adds_its_first_items_and_only_the_last_candidates_make_room(
-    recent: NDArray[np.int64],
-    table: CovisitTable,
-    popular: NDArray[np.int64],
-    k: int,
-    members: NDArray[np.int64],
-    size: int,
-) -> None:
-    before = candidates(recent, table, popular, k)
-    after = with_category(before, members[:size], recent, k)
-    known = {*before.indices.tolist(), *recent.tolist()}
-    fresh = [item for item in members[:size].tolist() if item not in known][: round(k * CATEGORY_SHARE)]
-    kept = list(zip(*(part.tolist() for part in before), strict=True))[: k - len(fresh)]
-    assert list(zip(*(part.tolist() for part in after), strict=True)) == kept + [
-        (item, CATEGORY, 0.0) for item in fresh
-    ]
-
-
 def test_short_rows_are_padded_with_zero() -> None:
     table = CovisitTable(np.zeros((4, 1), np.int32), np.zeros((4, 1), np.float32))
     rows = [candidates(np.array(recent, np.int64), table, np.array([1, 2, 3]), 3) for recent in ([], [1, 2])]
-    assert padded(rows, 3).tolist() == [[1, 2, 3], [3, 0, 0]]
+    assert padded([found.indices for found in rows], 3).tolist() == [[1, 2, 3], [3, 0, 0]]
 
 
 def test_a_table_survives_being_written(tmp_path: Path) -> None:

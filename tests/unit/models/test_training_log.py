@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builders import NOON, minutes, the_shops_views
@@ -73,8 +73,18 @@ def examples_of(log: pd.DataFrame) -> tuple[Questions, list[Examples]]:
     return asked.take(np.array([position for position, _ in answered], np.int64)), [one for _, one in answered]
 
 
+SESSION_KEPT_BY_A_CART: list[Step] = [
+    ("u1", 0, "view", "a"),
+    ("u1", 1, "add_to_cart", "a"),
+    ("u1", 30, "view", "a"),
+    ("u1", 31, "click", "b"),
+]
+"""The views are a gap apart, but an event between them, which is no page view, keeps the session alive."""
+
+
 @settings(max_examples=20)
 @given(steps)
+@example(SESSION_KEPT_BY_A_CART)
 def test_an_example_is_what_a_reader_of_the_store_would_have_read(steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = read_log(archived(steps, folder))
