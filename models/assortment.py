@@ -153,6 +153,11 @@ class Assortment:
         """Tell which items are in a promotion now: bool [N + 1]."""
         return self.promotion_until > now_ms
 
+    def promotions_of(self, items: Sequence[int], now_ms: int) -> list[str | None]:
+        """Return the promotion that each of these items is in now."""
+        running = np.where(self.promotion_until[items] > now_ms, self.promotion[items], 0)
+        return [self.names["promotion"].name(code) for code in running.tolist()]
+
     def promotion_of(self, index: int, now_ms: int) -> str | None:
         """Return the promotion that an item is in now."""
         return (

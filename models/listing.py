@@ -7,6 +7,7 @@ import numpy as np
 
 from freshet.models.assortment import Assortment
 from freshet.models.features import Floats
+from freshet.models.merge import Merged
 from freshet.models.popularity import Popularity
 from freshet.models.profiles import Profile
 from freshet.models.ranking import Ranked
@@ -23,6 +24,7 @@ CONTRIBUTIONS = 3
 """So many parts of a score are told."""
 
 DIGITS = 4
+SCORE_DIGITS = 5
 
 MODEL = "model"
 
@@ -106,25 +108,27 @@ class Lister:
     def _places(
         self, profile: Profile, ranked: Ranked, found: Reranked, assortment: Assortment, past: Past, now_ms: int
     ) -> list[ListedItem]:
-        merged = ranked.merged
-        positions = found.positions
+        merged, positions = ranked.merged, found.positions
         items, sources = merged.items[positions].tolist(), merged.sources[positions].tolist()
+        scores = found.scores.round(SCORE_DIGITS).tolist()
+        evidence = _evidence(merged, items, sources)
         parts = _contributions(self._sources, ranked, positions, past, assortment)
-        places = zip(items, sources, found.scores.tolist(), parts, found.moves, strict=True)
+        prices = assortment.price[items].tolist()
+        promotions = assortment.promotions_of(items, now_ms)
+        places = zip(items, sources, scores, evidence, parts, found.moves, prices, promotions, strict=True)
         return [
             ListedItem(
                 item_id=assortment.item(item),
-                score=round(score, 5),
+                score=score,
                 source=self._sources[source],
-                reason=self._boosted(item, past, assortment) or reason(evidence, assortment),
-                evidence=_because(evidence, assortment),
+                reason=self._boosted(item, past, assortment) or reason(because, assortment),
+                evidence=_because(because, assortment),
                 contributions=contributions,
-                moves=tuple(_told(move) for move in moves),
-                price=assortment.price_of(item),
-                promotion=assortment.promotion_of(item, now_ms),
+                moves=tuple([_told(move) for move in moves]),
+                price=price if price == price else None,  # noqa: PLR0124 - NaN is not itself
+                promotion=promotion,
             )
-            for item, source, score, contributions, moves in places
-            for evidence in (merged.found[source].because(item),)
+            for item, source, score, because, contributions, moves, price, promotion in places
         ]
 
     def _boosted(self, item: int, past: Past, assortment: Assortment) -> str:
@@ -144,12 +148,21 @@ def _contributions(
         kinds = assortment.category[ranked.merged.items[positions]].tolist()
         table = np.concatenate((table, np.array([[past.boosts.get(kind, 0.0) for kind in kinds]])))
         names.append("event rule")
-    largest = np.argsort(-np.abs(table), axis=0, kind="stable")[:CONTRIBUTIONS].T.tolist()
-    columns = table.T.tolist()
+    largest = np.argsort(-np.abs(table), axis=0, kind="stable")[:CONTRIBUTIONS]
+    values = np.take_along_axis(table, largest, axis=0).astype(np.float64).round(DIGITS)
     return [
-        tuple((names[at], round(column[at], DIGITS)) for at in order if column[at])
-        for order, column in zip(largest, columns, strict=True)
+        tuple([(names[at], value) for at, value in zip(order, column, strict=True) if value])
+        for order, column in zip(largest.T.tolist(), values.T.tolist(), strict=True)
     ]
+
+
+def _evidence(merged: Merged, items: Sequence[int], sources: Sequence[int]) -> list[Evidence]:
+    """Return the evidence of each item of a list; a source is asked once for all that it brought in."""
+    listed: dict[int, list[int]] = {}
+    for item, source in zip(items, sources, strict=True):
+        listed.setdefault(source, []).append(item)
+    told = {source: iter(merged.found[source].because(those)) for source, those in listed.items()}
+    return [next(told[source]) for source in sources]
 
 
 def reason(evidence: Evidence, assortment: Assortment) -> str:

@@ -24,7 +24,7 @@ from freshet.models.sources.fresh import Fresh, LearntFirstSeen
 from freshet.models.sources.popular import Popular, PopularLearner, stage
 from freshet.models.sources.rows import LearntRows
 from freshet.models.sources.sessions import LearntSessions, SessionNeighbours
-from freshet.models.sources.source import Evidence, Found, Learner, Source, nothing_found
+from freshet.models.sources.source import Because, Evidence, Found, Learner, Source, nothing_found
 from freshet.models.sources.trending import Trending
 from freshet.models.user_state import NOTHING, UserState
 from freshet.models.user_states import UserStates
@@ -223,8 +223,8 @@ class Recommender:
                     listed.append(self._recommended(item, 0.0, source.name, found.because))
         return listed
 
-    def _recommended(self, item: int, score: float, source: str, because: Callable[[int], Evidence]) -> Recommended:
-        return Recommended(self._items[item], score, source, lambda: because(item), self.name_of)
+    def _recommended(self, item: int, score: float, source: str, because: Because) -> Recommended:
+        return Recommended(self._items[item], score, source, lambda: because([item])[0], self.name_of)
 
     def _await(self, user: str, pooled: Pooled, blend: Blend) -> None:
         self._shown.pop(user, None)

@@ -19,6 +19,9 @@ from freshet.udfs.redis_pipe import RedisPipe
 
 log = logging.getLogger(__name__)
 
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
 SLICE = 64  # rows a reading: some milliseconds
 RETRY_S = 2.0
 
@@ -98,8 +101,8 @@ class RowMatrix:
 
     Attributes:
         ids: int32 [R + 1, width], the members of each row, the highest rates first; unknown ones are left out.
-        counts: float32 [R + 1, width, half-lives], as of the row's own time.
-        totals: float32 [R + 1, half-lives], likewise.
+        counts: float32 [half-lives, R + 1, width], as of the row's own time.
+        totals: float32 [half-lives, R + 1], likewise.
         as_of: int64 [R + 1], that time, ms; 0 for a row that is not there.
     """
 
@@ -107,8 +110,8 @@ class RowMatrix:
         self._lock = threading.Lock()
         self.half_lives_ms = np.array(half_lives_ms, np.float64)
         self.ids = np.zeros((rows + 1, width), np.int32)
-        self.counts = np.zeros((rows + 1, width, len(half_lives_ms)), np.float32)
-        self.totals = np.zeros((rows + 1, len(half_lives_ms)), np.float32)
+        self.counts = np.zeros((len(half_lives_ms), rows + 1, width), np.float32)
+        self.totals = np.zeros((len(half_lives_ms), rows + 1), np.float32)
         self.as_of = np.zeros(rows + 1, np.int64)
 
     def set(self, at: int, row: Row | None, members: Mapping[str, int]) -> None:
@@ -116,27 +119,31 @@ class RowMatrix:
         row = row or Row(0, [0.0] * len(self.half_lives_ms), [], [[] for _ in self.half_lives_ms])
         numbers = np.array([members.get(one, 0) for one in row.ids], np.int32)
         known = np.flatnonzero(numbers)[: self.ids.shape[1]]
-        counts = np.array(row.counts, np.float32).T[known]
+        counts = np.array(row.counts, np.float32)[:, known]
         with self._lock:
             self.ids[at, : len(known)], self.ids[at, len(known) :] = numbers[known], 0
-            self.counts[at, : len(known)], self.counts[at, len(known) :] = counts, 0.0
-            self.totals[at], self.as_of[at] = row.totals, row.as_of
+            self.counts[:, at, : len(known)], self.counts[:, at, len(known) :] = counts, 0.0
+            self.totals[:, at], self.as_of[at] = row.totals, row.as_of
 
-    def taken(self, rows: NDArray[np.int64], now_ms: int) -> "Taken":
-        """Return some rows as of an instant; nothing is brought back in time."""
+    def rows(self, at: Ints, now_ms: int, half_life: int = 0) -> tuple[NDArray[np.int32], Floats]:
+        """Return some rows as of an instant, decayed by one of the half-lives: ids [n, width] and counts [n, width].
+
+        Nothing is brought back in time.
+        """
         with self._lock:
-            ids, counts, totals, as_of = self.ids[rows], self.counts[rows], self.totals[rows], self.as_of[rows]
-        age = np.maximum(now_ms - as_of, 0)[:, None] / self.half_lives_ms
-        decay = np.exp2(-age).astype(np.float32)
-        return Taken(ids, counts * decay[:, None, :], totals * decay)
+            ids, counts, as_of = self.ids.take(at, 0), self.counts[half_life].take(at, 0), self.as_of.take(at)
+        counts *= self._decay(as_of, now_ms, half_life)[:, None]
+        return ids, counts
 
+    def totals_of(self, at: Ints, now_ms: int, half_life: int = 0) -> Floats:
+        """Return the rows' own counts as of an instant, [n]."""
+        with self._lock:
+            totals, as_of = self.totals[half_life].take(at), self.as_of.take(at)
+        return np.asarray(totals * self._decay(as_of, now_ms, half_life))
 
-class Taken(NamedTuple):
-    """Rows as of an instant: ids int32 [n, width], counts float32 [n, width, half-lives], totals float32 [n, half-lives]."""
-
-    ids: NDArray[np.int32]
-    counts: NDArray[np.float32]
-    totals: NDArray[np.float32]
+    def _decay(self, as_of: Ints, now_ms: int, half_life: int) -> Floats:
+        age = np.maximum(now_ms - as_of, 0) / self.half_lives_ms[half_life]
+        return np.asarray(np.exp2(-age.astype(np.float32)))
 
 
 class RowsFeed:
@@ -210,7 +217,3 @@ class RowsFeed:
             [("ZRANGE", place, f"({self._change}", "+inf", "BYSCORE", "LIMIT", 0, SLICE, "WITHSCORES")]
         )
         return {key.decode(): int(number) for key, number in zip(found[::2], found[1::2], strict=True)}
-
-    def taken(self, rows: NDArray[np.int64], now_ms: int) -> Taken:
-        """Return some rows, by their numbers, as of an instant."""
-        return self._matrix.taken(rows, now_ms)

@@ -62,14 +62,20 @@ def chosen(merit_ranks: Sequence[int], lifted: Sequence[tuple[str, ...]]) -> lis
     >>> chosen([1, 4, 2], [(), ("pin",), ()])
     [(), (Move(rule='pin', before=4, after=2),), (Move(rule='pin', before=2, after=3),)]
     """
+    order = np.array(merit_ranks)
+    above = np.tri(len(order), k=-1, dtype=np.bool_)
+    better_above = np.count_nonzero(above & (order < order[:, None]), axis=1).tolist()
+    worse_above = above & (order > order[:, None])
     by: list[tuple[str, ...]] = []
-    out = []
+    out: list[tuple[Move, ...]] = []
     for place, (rank, rules) in enumerate(zip(merit_ranks, lifted, strict=True)):
-        better_above = sum(1 for other in merit_ranks[:place] if other < rank)
-        own = rules or ((DIVERSITY,) if rank - 1 > better_above else ())
+        own = rules or ((DIVERSITY,) if rank - 1 > better_above[place] else ())
         by.append(own)
+        if rank == place + 1:
+            out.append(())
+            continue
         if not own:
-            pairs = zip(merit_ranks[:place], by, strict=False)
-            own = tuple(dict.fromkeys(rule for other, lifting in pairs if other > rank for rule in lifting))
-        out.append(tuple(Move(rule, rank, place + 1) for rule in own if rank != place + 1))
+            lifting = (by[other] for other in np.flatnonzero(worse_above[place]).tolist())
+            own = tuple(dict.fromkeys(rule for names in lifting for rule in names))
+        out.append(tuple(Move(rule, rank, place + 1) for rule in own))
     return out

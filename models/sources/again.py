@@ -3,7 +3,7 @@
 import numpy as np
 
 from freshet.models.sources.rows import distances, first_of_each
-from freshet.models.sources.source import Evidence, Found, nothing_found
+from freshet.models.sources.source import Evidence, Found, each, nothing_found
 from freshet.models.user_state import UserState
 
 
@@ -22,4 +22,4 @@ class Again:
         def because(item: int) -> Evidence:
             return Evidence("habit", (item,), "you looked at it before", float(np.count_nonzero(user.items == item)))
 
-        return Found(items, 1.0 / distances(user.times, len(user.items))[places], because)
+        return Found(items, 1.0 / distances(user.times, len(user.items))[places], each(because))

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from freshet.models.sources.rows import distances
-from freshet.models.sources.source import Evidence, Floats, Found, best, nothing_found
+from freshet.models.sources.source import Evidence, Floats, Found, best, each, nothing_found
 from freshet.models.user_state import Ints, UserState
 
 LAST = 3
@@ -47,4 +47,4 @@ class Content:
             order = np.argsort(-parts[mine], kind="stable")
             return Evidence("content", tuple(origins[mine][order].tolist()), "much like", float(parts[mine].max()))
 
-        return Found(there[top], scores[top].astype(np.float32), because)
+        return Found(there[top], scores[top].astype(np.float32), each(because))

@@ -25,15 +25,15 @@ class FedRows:
 
     def of(self, keys: Ints) -> tuple[Ints, Floats]:
         """Return the rows of some keys: members int64 [n, K] with 0 for nobody, and their counts float32 [n, K]."""
-        taken = self._matrix.taken(self._there(keys), self._now_ms())
-        return taken.ids.astype(np.int64), taken.counts[..., self._half_life]
+        members, counts = self._matrix.rows(self._there(keys), self._now_ms(), self._half_life)
+        return members.astype(np.int64), counts
 
     def totals(self, keys: Ints) -> Floats:
         """Return how often each key was counted itself, decayed: float32 [n]."""
-        return self._matrix.taken(self._there(keys), self._now_ms()).totals[:, self._half_life]
+        return self._matrix.totals_of(self._there(keys), self._now_ms(), self._half_life)
 
     def _there(self, keys: Ints) -> Ints:
-        return np.where(keys < self.size, keys, 0)
+        return keys if keys.max(initial=0) < self.size else np.where(keys < self.size, keys, 0)
 
 
 class FedBaskets:

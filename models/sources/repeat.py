@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from freshet.models.features import DAY_MS
-from freshet.models.sources.source import Evidence, Found, best
+from freshet.models.sources.source import Evidence, Found, best, each
 from freshet.models.user_state import Habits, Ints, Reals, UserState
 
 HALF_LIVES_MS = (7 * DAY_MS, 30 * DAY_MS, 120 * DAY_MS)
@@ -152,7 +152,9 @@ class Repeat:
         scores = np.exp(columns @ self._weights)
         order = best(scores, k)
         count_of = dict(zip(habits.items[order].tolist(), habits.counts[order, -1].tolist(), strict=True))
-        return Found(habits.items[order], scores[order].astype(np.float32), lambda item: _because(item, count_of[item]))
+        return Found(
+            habits.items[order], scores[order].astype(np.float32), each(lambda item: _because(item, count_of[item]))
+        )
 
 
 def _because(item: int, count: float) -> Evidence:

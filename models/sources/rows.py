@@ -4,6 +4,7 @@ A count of w at an instant is worth w 2^(-age / half-life) later. Sums of such c
 events come. `LearntRows` keeps them in process; the trends job keeps the same for all workers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -226,16 +227,37 @@ def found_in_rows(rows: Rows, items: Ints, weights: Floats, reading: Reading, k:
     there = np.flatnonzero(scores)
     values = scores[there]
     if reading.theirs:
-        values = values * (rows.totals(there) + np.float32(reading.prior)) ** np.float32(-reading.theirs)
+        values = values / (rows.totals(there) + np.float32(reading.prior)) ** reading.theirs
     top = best(values, k)
 
-    def because(item: int) -> Evidence:
-        behind = np.where(members == item, parts, 0.0).sum(axis=1)
-        strongest = best(behind, BEHIND)
-        place = np.flatnonzero(there == item)
-        return Evidence(kind, tuple(dict.fromkeys(items[strongest].tolist())), text, float(values[place[0]]))
+    def because(listed: Sequence[int]) -> list[Evidence]:
+        strengths = values[there.searchsorted(np.array(listed))].tolist()
+        origins = behind(members, parts, items, listed)
+        return [Evidence(kind, mine, text, strength) for mine, strength in zip(origins, strengths, strict=True)]
 
     return Found(there[top], values[top].astype(np.float32), because)
+
+
+def behind(members: Ints, parts: Floats, items: Ints, listed: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the items whose rows have most of each item that is listed, the strongest first, at most `BEHIND`.
+
+    Args:
+        members: int64 [n, K], the rows of the items.
+        parts: float32 [n, K], what each member has of its row.
+        items: int64 [n].
+        listed: items that are members of at least one row.
+
+    >>> behind(np.array([[7, 8], [8, 9]]), np.array([[0.5, 0.1], [0.2, 0.3]]), np.array([1, 2]), [8, 7])
+    [(2, 1), (1,)]
+    """
+    column = np.zeros(max(int(members.max()), *listed) + 1, np.int64)
+    column[listed] = np.arange(1, len(listed) + 1)
+    width = len(listed) + 1  # column 0 takes the members that are not listed
+    cells = column[members] + np.arange(len(items))[:, None] * width
+    table = np.bincount(cells.ravel(), parts.ravel(), minlength=len(items) * width).reshape(len(items), width)[:, 1:]
+    strongest = np.argsort(-table, axis=0, kind="stable")[:BEHIND]
+    names = np.where(np.take_along_axis(table, strongest, axis=0) > 0, items[strongest], 0).T.tolist()
+    return [tuple(dict.fromkeys(name for name in mine if name)) for mine in names]
 
 
 class FromLatest:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from freshet.models.sources.rows import BEHIND, distances, first_of_each
-from freshet.models.sources.source import Evidence, Floats, Found, best, nothing_found
+from freshet.models.sources.source import Evidence, Floats, Found, best, each, nothing_found
 from freshet.models.user_state import Ints, UserState
 
 GAP_MS = 30 * 60_000
@@ -169,4 +169,4 @@ class SessionNeighbours:
             shared = latest[best(behind, BEHIND)]
             return Evidence("session", tuple(shared.tolist()), "people went on to it from", float(shares.sum()))
 
-        return Found(top, scores[top].astype(np.float32), because)
+        return Found(top, scores[top].astype(np.float32), each(because))

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.sources.source import Evidence, Found, best
+from freshet.models.sources.source import Evidence, Found, best, each
 from freshet.models.user_state import Ints, UserState
 
 Reals = NDArray[np.float64]
@@ -204,7 +204,7 @@ class Together:
         if len(user.basket) > BASKET:
             scores[user.basket] = 0.0
         items = best(scores, k)
-        return Found(items, scores[items].astype(np.float32), lambda item: self._because(basket, item))
+        return Found(items, scores[items].astype(np.float32), each(lambda item: self._because(basket, item)))
 
     def _because(self, basket: Ints, item: int) -> Evidence:
         found = rules(self._counts, basket, item, self._least)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freshet.errors import FreshetError
-from freshet.models.sources.source import Evidence, Floats, Found, best
+from freshet.models.sources.source import Evidence, Floats, Found, best, each
 from freshet.models.user_state import Ints, UserState
 
 NAME = "two-tower"
@@ -152,7 +152,7 @@ class TowerSource:
         """Return the k nearest items; nothing for a user of whom no known item is known."""
         recent = np.where(user.items < len(self._towers.inputs), user.items, 0)
         items, cosines = self._index.nearest(self._towers.user(recent), k)
-        return Found(items, cosines, lambda item: self._because(recent, item))
+        return Found(items, cosines, each(lambda item: self._because(recent, item)))
 
     def _because(self, recent: NDArray[np.int64], item: int) -> Evidence:
         vector = self._towers.items[item] if item < len(self._towers.items) else self._towers.items[0]

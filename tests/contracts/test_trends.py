@@ -114,21 +114,21 @@ def a_feed(pipe: RedisPipe, width: int = 3) -> tuple[RowsFeed, RowMatrix]:
     return RowsFeed(pipe, "followers", ITEMS, ITEMS, matrix), matrix
 
 
-def members(feed: RowsFeed, item: str, now: int = 0) -> dict[int, float]:
-    found = feed.taken(np.array([ITEMS[item]]), now)
-    return {int(one): float(count) for one, count in zip(found.ids[0], found.counts[0, :, 0], strict=True) if one}
+def members(matrix: RowMatrix, item: str, now: int = 0) -> dict[int, float]:
+    ids, counts = matrix.rows(np.array([ITEMS[item]]), now)
+    return {one: count for one, count in zip(ids[0].tolist(), counts[0].tolist(), strict=True) if one}
 
 
 def test_the_feed_begins_with_all_rows_and_a_look_costs_what_has_changed(pipe: RedisPipe) -> None:
     for item in ITEMS:
         writes(pipe, item, a_row(1))
-    feed, _ = a_feed(pipe)
-    assert members(feed, "item-9") == {2: 1.0}
+    feed, matrix = a_feed(pipe)
+    assert members(matrix, "item-9") == {2: 1.0}
     assert feed.look() == 0
     writes(pipe, "item-9", a_row(2, ids=("item-3", "item-4")))
     writes(pipe, "item-1", a_row(2))
     assert feed.look() == 2
-    assert members(feed, "item-9") == {3: 1.0, 4: 0.5}
+    assert members(matrix, "item-9") == {3: 1.0, 4: 0.5}
 
 
 def test_a_refused_row_is_no_change(pipe: RedisPipe) -> None:
@@ -142,35 +142,35 @@ def test_more_rows_than_fit_a_reading_are_read(pipe: RedisPipe, monkeypatch: pyt
     monkeypatch.setattr("freshet.udfs.trend_reader.SLICE", 2)
     for item in ITEMS:
         writes(pipe, item, a_row(1))
-    feed, _ = a_feed(pipe)
-    assert all(members(feed, item) for item in ITEMS)
+    _, matrix = a_feed(pipe)
+    assert all(members(matrix, item) for item in ITEMS)
 
 
 def test_counts_are_told_as_of_the_instant_that_is_asked_for(pipe: RedisPipe) -> None:
     writes(pipe, "item-1", a_row(HOUR_MS, size=8.0))
-    feed, _ = a_feed(pipe)
-    assert members(feed, "item-1", now=3 * HOUR_MS) == {2: 2.0}
-    assert members(feed, "item-1", now=0) == {2: 8.0}
-    assert feed.taken(np.array([1]), 2 * HOUR_MS).totals.tolist() == [[8.0]]
+    _, matrix = a_feed(pipe)
+    assert members(matrix, "item-1", now=3 * HOUR_MS) == {2: 2.0}
+    assert members(matrix, "item-1", now=0) == {2: 8.0}
+    assert matrix.totals_of(np.array([1]), 2 * HOUR_MS).tolist() == [8.0]
 
 
 def test_members_without_a_number_are_left_out_and_a_row_is_as_wide_as_it_may_be(pipe: RedisPipe) -> None:
     writes(pipe, "item-1", a_row(1, ids=("item-5", "unknown", "item-6", "item-7", "item-8")))
     writes(pipe, "unknown", a_row(1))
-    feed, _ = a_feed(pipe, width=3)
-    assert list(members(feed, "item-1")) == [5, 6, 7]
+    _, matrix = a_feed(pipe, width=3)
+    assert list(members(matrix, "item-1")) == [5, 6, 7]
 
 
 def test_a_store_that_has_lost_its_data_is_read_on(pipe: RedisPipe, store: redis.Redis) -> None:
     for item in ITEMS:
         writes(pipe, item, a_row(1))
-    feed, _ = a_feed(pipe)
+    feed, matrix = a_feed(pipe)
     store.flushall()
     assert feed.look() == 0
-    assert members(feed, "item-1") == {2: 1.0}
+    assert members(matrix, "item-1") == {2: 1.0}
     writes(pipe, "item-1", a_row(1, ids=("item-7",)))
     assert feed.look() == 1
-    assert members(feed, "item-1") == {7: 1.0}
+    assert members(matrix, "item-1") == {7: 1.0}
 
 
 def test_a_row_that_is_gone_is_empty_once_it_is_read(pipe: RedisPipe, store: redis.Redis) -> None:
@@ -179,13 +179,13 @@ def test_a_row_that_is_gone_is_empty_once_it_is_read(pipe: RedisPipe, store: red
     writes(pipe, "item-1", a_row(2))
     store.delete("trend:followers:item-1")
     assert feed.look() == 1
-    assert members(feed, "item-1") == {}
+    assert members(matrix, "item-1") == {}
     assert matrix.as_of[1] == 0
 
 
 def test_a_look_that_fails_is_made_good_by_the_next(pipe: RedisPipe, monkeypatch: pytest.MonkeyPatch) -> None:
     writes(pipe, "item-1", a_row(1))
-    feed, _ = a_feed(pipe)
+    feed, matrix = a_feed(pipe)
     writes(pipe, "item-1", a_row(2, ids=("item-7",)))
 
     def fails(*_: Any) -> Any:
@@ -195,6 +195,6 @@ def test_a_look_that_fails_is_made_good_by_the_next(pipe: RedisPipe, monkeypatch
         patch.setattr("freshet.udfs.trend_reader.read_rows", fails)
         with pytest.raises(redis.ConnectionError):
             feed.look()
-    assert members(feed, "item-1") == {2: 1.0}
+    assert members(matrix, "item-1") == {2: 1.0}
     feed.look()
-    assert members(feed, "item-1") == {7: 1.0}
+    assert members(matrix, "item-1") == {7: 1.0}

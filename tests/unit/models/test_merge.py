@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freshet.models.merge import Merger, Share
-from freshet.models.sources.source import Evidence, Found
+from freshet.models.sources.source import Evidence, Found, each
 
 ITEMS = 30
 
 
 def a_finding(items: Sequence[int]) -> Found:
     scores = np.linspace(2.0, 1.0, len(items)).astype(np.float32)
-    return Found(np.array(items, np.int64), scores, lambda item: Evidence("items", (item,), "", 1.0))
+    return Found(np.array(items, np.int64), scores, each(lambda item: Evidence("items", (item,), "", 1.0)))
 
 
 def shares(*quotas: int) -> list[Share]:

@@ -8,7 +8,7 @@ import pytest
 
 from freshet.models.merge import Share
 from freshet.models.panel import Panel
-from freshet.models.sources.source import Evidence, Found, Source
+from freshet.models.sources.source import Evidence, Found, Source, each
 from freshet.models.user_state import UserState
 
 NOBODY = UserState(now_ms=0)
@@ -26,7 +26,7 @@ class Steady:
         self.asked.append(k)
         items = self.items[:k]
         scores = np.linspace(2, 1, len(items)).astype(np.float32)
-        return Found(np.array(items, np.int64), scores, lambda item: Evidence("trend", (), self.name, 1.0))
+        return Found(np.array(items, np.int64), scores, each(lambda item: Evidence("trend", (), self.name, 1.0)))
 
 
 class Broken:
@@ -75,5 +75,5 @@ def test_each_source_is_timed() -> None:
 def test_the_evidence_of_a_pooled_item_comes_from_the_source_that_brought_it_in() -> None:
     sources = {"one": Steady("one", [1]), "two": Steady("two", [1, 2])}
     pool = Panel(sources, [Share("one", 1), Share("two", 2)], k=3, size=5).pool(NOBODY)
-    told = [pool.found[source].because(item).text for item, source in zip(pool.items, pool.sources, strict=True)]
+    told = [pool.found[source].because([item])[0].text for item, source in zip(pool.items, pool.sources, strict=True)]
     assert told == ["one", "two"]

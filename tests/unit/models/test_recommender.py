@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from freshet.models.recommender import Event, Recommended, Recommender, Setup
-from freshet.models.sources.source import Evidence, Found
+from freshet.models.sources.source import Evidence, Found, each
 from freshet.models.user_state import UserState
 
 MINUTE_MS = 60_000
@@ -109,7 +109,9 @@ class Always:
         self.item = item
 
     def candidates(self, user: UserState, k: int) -> Found:
-        return Found(np.array([self.item]), np.ones(1, np.float32), lambda item: Evidence("content", (), "always", 1.0))
+        return Found(
+            np.array([self.item]), np.ones(1, np.float32), each(lambda item: Evidence("content", (), "always", 1.0))
+        )
 
 
 def test_a_further_source_takes_part() -> None:

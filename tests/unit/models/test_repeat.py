@@ -76,7 +76,7 @@ def test_of_two_items_bought_alike_the_one_that_people_buy_again_stands_first() 
 
 def test_a_proposal_says_how_firm_the_habit_is() -> None:
     habits = a_book((0, [MILK]), (0, [MILK]), (0, [MILK])).of(USER, 0)
-    evidence = Repeat(LearntLoyalty(30)).candidates(UserState(0, habits=habits), 5).because(MILK)
+    evidence = Repeat(LearntLoyalty(30)).candidates(UserState(0, habits=habits), 5).because([MILK])[0]
     assert (evidence.kind, evidence.items, evidence.strength) == ("habit", (MILK,), 3.0)
 
 

@@ -129,6 +129,6 @@ def test_the_evidence_names_the_items_behind_the_strongest_first() -> None:
     rows = learnt([(1, 9, 1.0, 0), (2, 9, 5.0, 0), (3, 8, 1.0, 0)], half_life_ms=module.NEVER)
     latest = np.array([1, 2, 3])
     found = found_in_rows(rows, latest, np.ones(3, np.float32), Reading(3, own=0.0), 5, "items", "near")
-    evidence = found.because(9)
+    evidence = found.because([9])[0]
     assert evidence.items == (2, 1)
     assert evidence.strength == 6.0

@@ -94,7 +94,7 @@ def test_an_empty_cart_proposes_nothing() -> None:
 
 def test_a_proposal_names_the_items_of_the_cart_behind_it() -> None:
     found = Together(counted(*[[BREAD, BUTTER]] * 6, *[[SOAP]] * 3), ITEMS + 1).candidates(a_cart(SOAP, BREAD), 10)
-    evidence = found.because(BUTTER)
+    evidence = found.because([BUTTER])[0]
     assert (evidence.kind, evidence.items, evidence.strength) == ("rule", (BREAD,), 1.0)
 
 

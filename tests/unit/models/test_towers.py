@@ -60,7 +60,7 @@ def test_who_has_done_nothing_known_has_no_neighbours(towers: Towers, index: Ind
 
 def test_the_evidence_names_the_user_s_items_that_pull_most(towers: Towers) -> None:
     found = TowerSource(towers, ExactIndex(towers.items)).candidates(a_user(3, 5, 9), 5)
-    evidence = found.because(int(found.items[0]))
+    evidence = found.because(found.items[:1].tolist())[0]
     pulls = {
         item: weight * float(towers.inputs[item] @ towers.items[found.items[0]])
         for item, weight in zip((3, 5, 9), (1, 0.5, 0.25), strict=True)

@@ -92,7 +92,7 @@ def test_what_is_visited_around_everything_is_no_better_for_being_popular() -> N
 
 
 def test_co_visits_name_the_items_behind() -> None:
-    evidence = covisits(*walked("u", 1, 2, 9)).candidates(a_user(2, 1), 9).because(9)
+    evidence = covisits(*walked("u", 1, 2, 9)).candidates(a_user(2, 1), 9).because([9])[0]
     assert evidence.kind == "items"
     assert evidence.items == (2, 1)
 
@@ -147,7 +147,7 @@ def test_popular_is_what_has_most_events_lately() -> None:
     walk(PopularLearner(rows), [*walked("u", 1, 1, 1), *walked("v", 2, 2, since=120)])
     found = Popular(rows).candidates(a_user(), 9)
     assert found.items.tolist() == [2, 1]
-    assert found.because(2).kind == "trend"
+    assert found.because([2])[0].kind == "trend"
 
 
 def test_newcomers_get_what_newcomers_begin_with() -> None:
@@ -172,7 +172,7 @@ def test_a_segment_has_its_own_popular_items(field: str, known: dict[str, object
     learner.learn(UserState(0, context={"geo": "de"}, group="de"), 8, 1.0)
     assert source.candidates(UserState(0, **known), 9).items.tolist() == [7]  # type: ignore[arg-type]
     assert len(source.candidates(UserState(0), 9).items) == 0
-    assert source.candidates(UserState(0, **known), 9).because(7).kind == "segment"  # type: ignore[arg-type]
+    assert source.candidates(UserState(0, **known), 9).because([7])[0].kind == "segment"  # type: ignore[arg-type]
 
 
 def test_the_latest_category_that_anything_is_known_of_is_shown() -> None:
@@ -190,7 +190,7 @@ def test_trending_is_what_grows_and_not_what_is_large() -> None:
         walk(PopularLearner(rows), sorted([*steady, *rising], key=lambda visit: visit[2]))
     found = Trending(fast, slow, DAY_MS / HOUR_MS).candidates(a_user(), 9)
     assert found.items.tolist() == [2]
-    assert found.because(2).strength > 2
+    assert found.because([2])[0].strength > 2
 
 
 def test_new_items_stand_the_newest_first_and_age() -> None:
@@ -244,7 +244,7 @@ def test_a_session_of_any_length_goes_on() -> None:
 
 
 def test_session_neighbours_name_the_shared_items() -> None:
-    evidence = neighbours(*walked("u", 1, 2, 8)).candidates(a_user(2, 1), 9).because(8)
+    evidence = neighbours(*walked("u", 1, 2, 8)).candidates(a_user(2, 1), 9).because([8])[0]
     assert evidence.kind == "session"
     assert set(evidence.items) == {1, 2}
 
@@ -261,10 +261,10 @@ def test_content_is_like_the_latest_items_and_tells_which() -> None:
     found = Content(Likenesses()).candidates(a_user(10, 8), 9)
     assert found.items.tolist() == [11, 9, 12]
     assert 10 not in found.items
-    assert found.because(9).items == (8,)
+    assert found.because([9])[0].items == (8,)
 
 
 def test_again_is_the_latest_item_first() -> None:
     found = Again().candidates(a_user(3, 1, 3, 2), 2)
     assert found.items.tolist() == [3, 1]
-    assert found.because(3).strength == 2.0
+    assert found.because([3])[0].strength == 2.0
