@@ -65,7 +65,9 @@ def chosen(merit_ranks: Sequence[int], lifted: Sequence[tuple[str, ...]]) -> lis
     order = np.array(merit_ranks)
     above = np.tri(len(order), k=-1, dtype=np.bool_)
     better_above = np.count_nonzero(above & (order < order[:, None]), axis=1).tolist()
-    worse_above = above & (order > order[:, None])
+    worse_above: list[list[int]] = [[] for _ in merit_ranks]
+    for place, other in np.argwhere(above & (order > order[:, None])).tolist():
+        worse_above[place].append(other)
     by: list[tuple[str, ...]] = []
     out: list[tuple[Move, ...]] = []
     for place, (rank, rules) in enumerate(zip(merit_ranks, lifted, strict=True)):
@@ -75,7 +77,6 @@ def chosen(merit_ranks: Sequence[int], lifted: Sequence[tuple[str, ...]]) -> lis
             out.append(())
             continue
         if not own:
-            lifting = (by[other] for other in np.flatnonzero(worse_above[place]).tolist())
-            own = tuple(dict.fromkeys(rule for names in lifting for rule in names))
-        out.append(tuple(Move(rule, rank, place + 1) for rule in own))
+            own = tuple(dict.fromkeys([rule for other in worse_above[place] for rule in by[other]]))
+        out.append(tuple([Move(rule, rank, place + 1) for rule in own]))
     return out

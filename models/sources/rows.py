@@ -219,6 +219,8 @@ def found_in_rows(rows: Rows, items: Ints, weights: Floats, reading: Reading, k:
         text: of the evidence.
     """
     members, counts = rows.of(items)
+    if not members.any():
+        return nothing_found()
     shares = weights * (rows.totals(items) + np.float32(reading.prior)) ** np.float32(-reading.own)
     shares[~np.isfinite(shares)] = 0.0
     parts = counts * shares[:, None]

@@ -3,6 +3,7 @@
 The recommender comes in as a function that makes it, so that this module needs no model and a test can bring its own.
 """
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -72,6 +73,9 @@ class ScoreUpdates(ScalarFunction):  # type: ignore[misc]
         metrics.add_group("provider", self._lists.provider).gauge("active", lambda: 1)
         self._batch_users = Buckets(metrics, "batch_users", BATCH_USERS)
         self._batch_ms = Buckets(metrics, "batch_ms", BATCH_MS)
+        # What was loaded stays: a full collection would walk all of it, some 50 ms, in the middle of a batch.
+        gc.collect()
+        gc.freeze()
 
     def eval(self, payloads: "pd.Series[Any]") -> "pd.Series[Any]":
         """Score one batch."""
