@@ -5,6 +5,7 @@ it is first heard of. An index is never given to another item. `Shelves` takes c
 `AssortmentFeed` keeps current from the `catalog` topic (`assortment_feed.py`).
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -146,8 +147,11 @@ class Assortment:
 
     def price_of(self, index: int) -> float | None:
         """Return the price of an item, None where it is not known."""
-        price = float(self.price[index])
-        return None if np.isnan(price) else price
+        return self.prices_of([index])[0]
+
+    def prices_of(self, items: Sequence[int]) -> list[float | None]:
+        """Return the price of each of these items, None where it is not known."""
+        return [None if math.isnan(price) else price for price in self.price[items].tolist()]
 
     def is_promoted(self, now_ms: int) -> Bools:
         """Tell which items are in a promotion now: bool [N + 1]."""
@@ -160,9 +164,7 @@ class Assortment:
 
     def promotion_of(self, index: int, now_ms: int) -> str | None:
         """Return the promotion that an item is in now."""
-        return (
-            self.names["promotion"].name(int(self.promotion[index])) if self.promotion_until[index] > now_ms else None
-        )
+        return self.promotions_of([index], now_ms)[0]
 
 
 Change = tuple[str, Item | None]

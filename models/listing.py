@@ -113,7 +113,7 @@ class Lister:
         scores = found.scores.round(SCORE_DIGITS).tolist()
         evidence = _evidence(merged, items, sources)
         parts = _contributions(self._sources, ranked, positions, past, assortment)
-        prices = assortment.price[items].tolist()
+        prices = assortment.prices_of(items)
         promotions = assortment.promotions_of(items, now_ms)
         places = zip(items, sources, scores, evidence, parts, found.moves, prices, promotions, strict=True)
         return [
@@ -125,7 +125,7 @@ class Lister:
                 evidence=_because(because, assortment),
                 contributions=contributions,
                 moves=tuple([_told(move) for move in moves]),
-                price=price if price == price else None,  # noqa: PLR0124 - NaN is not itself
+                price=price,
                 promotion=promotion,
             )
             for item, source, score, because, contributions, moves, price, promotion in places

@@ -252,7 +252,7 @@ def behind(members: Ints, parts: Floats, items: Ints, listed: Sequence[int]) -> 
     >>> behind(np.array([[7, 8], [8, 9]]), np.array([[0.5, 0.1], [0.2, 0.3]]), np.array([1, 2]), [8, 7])
     [(2, 1), (1,)]
     """
-    column = np.zeros(max(int(members.max()), *listed) + 1, np.int64)
+    column = np.zeros(int(members.max()) + 1, np.int64)
     column[listed] = np.arange(1, len(listed) + 1)
     width = len(listed) + 1  # column 0 takes the members that are not listed
     cells = column[members] + np.arange(len(items))[:, None] * width
