@@ -1,10 +1,12 @@
 """The nearest items are found, exactly or through a graph, and new ones as soon as they are put in."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from freshet.errors import FreshetError
 from freshet.models.sources.towers import ExactIndex, GraphIndex, Index, Towers, TowerSource, index_of
 from freshet.models.user_state import UserState
 
@@ -24,7 +26,6 @@ def towers() -> Towers:
 def index(request: pytest.FixtureRequest, towers: Towers) -> Index:
     if request.param == "exact":
         return ExactIndex(towers.items.copy())
-    pytest.importorskip("usearch")
     return GraphIndex(towers.items)
 
 
@@ -40,6 +41,14 @@ def test_the_candidates_are_the_nearest_items_in_order(towers: Towers, index: In
     assert found.scores == pytest.approx(cosines[found.items], abs=1e-5)
 
 
+def test_vectors_are_compared_part_by_part(towers: Towers, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ExactIndex(towers.items).nearest(towers.items[3], ITEMS)
+    monkeypatch.setattr(ExactIndex, "AT_ONCE", 7 * WIDTH)
+    parts = ExactIndex(towers.items).nearest(towers.items[3], ITEMS)
+    assert parts[0].tolist() == whole[0].tolist()
+    assert parts[1] == pytest.approx(whole[1], abs=1e-6)
+
+
 def test_an_item_that_is_put_in_is_found_at_once(towers: Towers, index: Index) -> None:
     index.put(ITEMS + 1, towers.user(np.array([3, 5])))
     assert TowerSource(towers, index).candidates(a_user(3, 5), 1).items.tolist() == [ITEMS + 1]
@@ -50,6 +59,10 @@ def test_an_item_that_moves_is_found_where_it_is(towers: Towers, index: Index) -
     assert 7 not in TowerSource(towers, index).candidates(a_user(3, 5), ITEMS).items
     index.put(7, towers.user(np.array([3, 5])))
     assert TowerSource(towers, index).candidates(a_user(3, 5), 1).items.tolist() == [7]
+
+
+def test_none_is_found_where_none_is_wanted(towers: Towers, index: Index) -> None:
+    assert len(TowerSource(towers, index).candidates(a_user(3, 5), 0).items) == 0
 
 
 def test_who_has_done_nothing_known_has_no_neighbours(towers: Towers, index: Index) -> None:
@@ -70,9 +83,17 @@ def test_the_evidence_names_the_user_s_items_that_pull_most(towers: Towers) -> N
 
 
 def test_few_vectors_are_compared_one_by_one_and_many_through_a_graph(towers: Towers) -> None:
-    pytest.importorskip("usearch")
     assert isinstance(index_of(towers.items), ExactIndex)
     assert isinstance(index_of(towers.items, exact_up_to=100), GraphIndex)
+
+
+def test_who_lacks_the_package_for_many_vectors_is_told_what_to_install(
+    towers: Towers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with pytest.raises(FreshetError, match=r"300 vectors .*: run pip install \"freshet\[ann\]\"\."):
+        index_of(towers.items, exact_up_to=100)
+    assert isinstance(index_of(towers.items), ExactIndex)
 
 
 def test_towers_come_back_from_their_file(towers: Towers, tmp_path: Path) -> None:
