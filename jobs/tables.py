@@ -10,6 +10,8 @@ from freshet.udfs.view_sql import EVENT_COLUMNS
 # Records that a job makes of one bundle leave in one request; the producer's default of 5 ms would only be waited for.
 # Consumers keep their defaults: the broker answers as soon as there is anything, and what came together goes on together.
 LINGER_MS = 1
+BATCH_BYTES = 262_144
+"""The producer's default of 16 KiB holds three lists: a bundle of some hundred would leave in as many requests."""
 
 
 def event_columns() -> str:
@@ -117,5 +119,6 @@ def sink(name: str, columns: str, kafka: Kafka, *, topic: str, key: str | None, 
   {guarantee}
   {keys}
   'properties.linger.ms' = '{LINGER_MS}',
+  'properties.batch.size' = '{BATCH_BYTES}',
   'value.format' = 'raw'
 )"""

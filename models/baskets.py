@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from freshet.models.best import best
 from freshet.models.bootstrap import sums_of_draws
 from freshet.models.dataset import Events, Visits
 from freshet.models.examples import DecayedCounts
 from freshet.models.features import DAY_MS, HOUR_MS
 from freshet.models.sources.repeat import COLUMNS as HABIT_COLUMNS
 from freshet.models.sources.repeat import HabitBook, LearntLoyalty, habit_features
-from freshet.models.sources.source import best
 from freshet.models.sources.together import BASKET, BasketRules, cosines, strengths
 from freshet.models.user_state import Ints, Reals, UserState
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.sources.source import Floats, Found, best
+from freshet.models.best import best
+from freshet.models.sources.source import Floats, Found
 from freshet.models.user_state import Ints
 
 Reals = NDArray[np.float64]

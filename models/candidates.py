@@ -38,10 +38,10 @@ class CovisitTable:
         """One more than the highest item index."""
         return len(self.neighbours)
 
-    def of(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the rows of some items: neighbours int64 [n, K], 0 for nobody, and their scores float32 [n, K]."""
+    def of(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the rows of some items: neighbours int32 [n, K], 0 for nobody, and their scores float32 [n, K]."""
         known = np.where(keys < self.size, keys, 0)
-        return self.neighbours[known].astype(np.int64), self.scores[known]
+        return self.neighbours[known], self.scores[known]
 
     def totals(self, keys: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return ones, float32 [n]: the scores are made from the totals already."""

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freshet.models.assortment import PLACES, Assortment, Bools, Ints
+from freshet.models.compiled import compiled
 from freshet.models.vocabulary import UNKNOWN
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Terms:
         terms: int64 [M], the terms, item by item.
         weights: float32 [M], their weights; the squares of an item's add up to 1.
         term_starts: int64 [T + 1], where the items of each term begin.
-        items: int64 [M], the items, term by term.
+        items: int64 [M], the items, term by term, those of each in their order.
         item_weights: float32 [M], the weight of the term for each.
     """
 
@@ -74,7 +75,7 @@ class Terms:
         rare = weights * rarity[terms]
         lengths = np.sqrt(np.bincount(items, rare**2, minlength=size))
         unit = np.asarray(rare / np.maximum(lengths, 1e-12)[items], dtype=np.float32)
-        by_item, by_term = np.argsort(items, kind="stable"), np.argsort(terms, kind="stable")
+        by_item, by_term = np.argsort(items, kind="stable"), np.lexsort((items, terms))
         return cls(
             starts=np.concatenate(([0], np.cumsum(np.bincount(items, minlength=size)))),
             terms=terms[by_item],
@@ -92,6 +93,32 @@ class Terms:
             those = slice(self.term_starts[term], self.term_starts[term + 1])
             scores[self.items[those]] += weight * self.item_weights[those]  # an item has a term once
         return scores
+
+    def most_alike(self, item: int, up_to: int) -> tuple[int, float]:
+        """Return the item from 1 to `up_to` that has the largest cosine with another one, the lower of equals, and that.
+
+        It costs what these items share with it, so that it may be asked while a list waits.
+        """
+        here = slice(self.starts[item], self.starts[item + 1])
+        scores = summed_up_to(
+            self.terms[here], self.weights[here], self.term_starts, self.items, self.item_weights, up_to
+        )
+        found = int(scores.argmax())
+        return found, float(scores[found])
+
+
+@compiled
+def summed_up_to(
+    terms: Ints, weights: Floats, term_starts: Ints, items: Ints, item_weights: Floats, up_to: int
+) -> Floats:
+    """Return the cosines of the items 0 to `up_to` with one that has these terms, float32; the others are of `Terms`."""
+    scores = np.zeros(up_to + 1, np.float32)
+    for term, weight in zip(terms, weights):  # noqa: B905 - what compiles it knows no `strict`
+        for at in range(term_starts[term], term_starts[term + 1]):
+            if items[at] > up_to:
+                break
+            scores[items[at]] += weight * item_weights[at]
+    return scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,9 +197,8 @@ class Likeness:
         if item <= known:
             return item
         if item not in self._proxies:
-            among = np.arange(len(self) + 1) <= known
-            (found, scores) = self.nearest(item, 1, among)
-            self._proxies[item] = int(found[0]) if len(found) and scores[0] >= ALIKE else UNKNOWN
+            found, score = self.terms.most_alike(item, known) if item <= len(self) else (UNKNOWN, 0.0)
+            self._proxies[item] = found if score >= ALIKE else UNKNOWN
         return self._proxies[item]
 
 

@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from freshet.models.features import user_row
 from freshet.models.listing import Lister, Shop
 from freshet.models.panel import Panel, Timing
 from freshet.models.placements import Placement
@@ -15,12 +18,16 @@ from freshet.models.profiles import Profile, ProfileReader, Update
 from freshet.models.ranking import Ranker
 from freshet.models.rule_effects import intervention
 from freshet.models.sources.source import Source
+from freshet.models.user_state import Users, UserState
 from freshet.schemas.keys import Hot, TopN
 from freshet.udfs.active_rules import ActiveRules
 from freshet.udfs.top_n import Because, Intervention, ListedItem, ListWriter, TopList
 from freshet.udfs.versions import Version
 
 log = logging.getLogger(__name__)
+
+USERS_AT_ONCE = 128
+"""Lists that are made together: with more the first ones would wait for the last."""
 
 POPULAR = "popular"
 POPULAR_REASON = "popular right now"
@@ -104,6 +111,20 @@ class ListMaker:
         """What each source has cost, by `<placement>.<source>`."""
         return {f"{place.name}.{name}": one for place in self._places for name, one in place.panel.timings.items()}
 
+    def warm_up(self) -> None:
+        """Make a list of a made-up user and throw it away, so that what is compiled on its first use is ready.
+
+        Raises:
+            redis.RedisError: the store did not answer.
+        """
+        now_ms, shop = self._now_ms(), self._shop()
+        items = np.arange(1, 4, dtype=np.int64)
+        state = UserState(now_ms, items, now_ms - items, items, now_ms - items, items, categories=items)
+        update = Update("", now_ms, 0, "")
+        nobody = Profile(update, Version(now_ms, 0), state, user_row({}), frozenset(), ())
+        for place in self._places:
+            self._listed(place, [nobody, nobody], shop)
+
     def recommend(self, updates: Sequence[Update]) -> list[TopList]:
         """Make one list for each subject and placement, store them, and return them.
 
@@ -116,28 +137,32 @@ class ListMaker:
         if not newest:
             return []
         self._rules.write([(update.subject, update.trigger) for update in updates if update.trigger])
-        profiles = self._profiles.read(list(newest.values()), self._now_ms())
-        shop = self._shop()
-        made = [one for place in self._places for one in self._made(place, profiles, shop)]
+        wanted, shop, made = list(newest.values()), self._shop(), list[TopList]()
+        for first in range(0, len(wanted), USERS_AT_ONCE):
+            profiles = self._profiles.read(wanted[first : first + USERS_AT_ONCE], self._now_ms())
+            made += [one for place in self._places for one in self._made(place, profiles, shop)]
         self._store_hot(shop)
         return made
 
     def _made(self, place: Place, profiles: Sequence[Profile], shop: Shop) -> list[TopList]:
-        place.panel.make_room(len(shop.assortment) + 1)
-        pools = [place.panel.pool(profile.state) for profile in profiles]
-        ranked = self._ranker.rank(profiles, pools, place.placement.candidates)
-        now_ms = self._now_ms()
-        lists = []
-        for profile, one in zip(profiles, ranked, strict=True):
-            items = place.lister.items(profile, one, shop, now_ms)
-            if items:
-                lists.append(self._of_user(place, profile, items, one.tier))
+        tier, made = self._listed(place, profiles, shop)
+        pairs = zip(profiles, made, strict=True)
+        lists = [self._of_user(place, profile, items, tier) for profile, items in pairs if items]
         self.tally.lists += len(lists)
         self.tally.withheld += len(profiles) - len(lists)
         self._writer.write(
             [(TopN(one.placement, one.subject).encode(), one) for one in lists], place.placement.ttl_seconds
         )
         return lists
+
+    def _listed(
+        self, place: Place, profiles: Sequence[Profile], shop: Shop
+    ) -> tuple[str, list[tuple[ListedItem, ...]]]:
+        """Return the tier, and the places of each user's list."""
+        place.panel.make_room(len(shop.assortment) + 1)
+        users = Users([profile.state for profile in profiles])
+        ranked = self._ranker.rank(profiles, users.latest, place.panel.pools(users))
+        return ranked.tier, place.lister.lists(profiles, ranked, shop, self._now_ms())
 
     def _of_user(self, place: Place, profile: Profile, items: tuple[ListedItem, ...], tier: str) -> TopList:
         update, asked = profile.update, intervention(profile.rules)

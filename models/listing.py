@@ -1,24 +1,31 @@
-"""Makes the list of one user from ranked candidates, and tells of each place who proposed it, why, and what moved it."""
+"""Makes lists from ranked candidates, and tells of each place who proposed it, why, and what moved it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from freshet.models.assortment import Assortment
+from freshet.models.compiled import compiled
 from freshet.models.features import Floats
-from freshet.models.merge import Merged
 from freshet.models.popularity import Popularity
 from freshet.models.profiles import Profile
 from freshet.models.ranking import Ranked
+from freshet.models.reranking.batch import BatchReranker, Pools
 from freshet.models.reranking.config import Rules
+from freshet.models.reranking.fill import NOBODY
 from freshet.models.reranking.moves import Move
 from freshet.models.reranking.pool import Names, Past, Pool
-from freshet.models.reranking.rerank import Reranked, Reranker
 from freshet.models.rule_effects import log_boosts
-from freshet.models.sources.source import Evidence
-from freshet.models.user_state import Ints
+from freshet.models.sources.source import Evidence, Finds
+from freshet.models.user_state import Ints, Reals
 from freshet.udfs.top_n import Because, ListedItem
+
+KEPT_MOVES = 1 << 16
 
 CONTRIBUTIONS = 3
 """So many parts of a score are told."""
@@ -26,7 +33,10 @@ CONTRIBUTIONS = 3
 DIGITS = 4
 SCORE_DIGITS = 5
 
-MODEL = "model"
+MODEL, EVENT_RULE = "model", "event rule"
+
+NO_BOOSTS: Mapping[int, float] = {}
+NO_EVIDENCE = Evidence("", (), "", 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +56,24 @@ class Shop:
     proxies: Callable[[Ints], Ints]
 
 
+class Spots(NamedTuple):
+    """The places of all lists of a batch, one list behind the other.
+
+    Attributes:
+        users: int64 [m], rows of the batch.
+        positions: int64 [m], which of the user's candidates.
+        scores: float64 [m], what ordered each.
+    """
+
+    users: Ints
+    positions: Ints
+    scores: Reals
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return what stands for the places in values of all candidates, [..., B, k]."""
+        return values[..., self.users, self.positions]
+
+
 class Lister:
     """Makes lists for one placement. For one thread."""
 
@@ -55,16 +83,57 @@ class Lister:
         self._source_codes = {name: code for code, name in enumerate(sources, start=1)}
         self._rules = rules
         self._length = length
-        self._reranker = Reranker(rules)
+        self._reranker = BatchReranker(rules)
         self._names_of = (-1, -1)
 
-    def items(self, profile: Profile, ranked: Ranked, shop: Shop, now_ms: int) -> tuple[ListedItem, ...]:
-        """Return the places of the user's list; none if the filters leave nothing."""
-        self._follow(shop.assortment)
-        pool = self._pool(ranked, shop, now_ms)
-        past = self._past(profile, shop.assortment)
-        found = self._reranker.rerank(pool, self._length, past)
-        return tuple(self._places(profile, ranked, found, shop.assortment, past, now_ms))
+    def lists(
+        self, profiles: Sequence[Profile], ranked: Ranked, shop: Shop, now_ms: int
+    ) -> list[tuple[ListedItem, ...]]:
+        """Return the places of each user's list; none where the filters leave nothing."""
+        assortment = shop.assortment
+        self._follow(assortment)
+        pasts = [_past(profile, assortment) for profile in profiles]
+        made = self._reranker.rerank(_pools(ranked, shop, now_ms), self._length, pasts)
+        users, places = np.nonzero(made.positions != NOBODY)
+        spots = Spots(users, made.positions[users, places], made.scores[users, places])
+        items = iter(self._items(ranked, spots, pasts, chain.from_iterable(made.moves), assortment, now_ms))
+        counts = np.bincount(users, minlength=len(profiles)).tolist()
+        return [tuple(islice(items, count)) for count in counts]
+
+    def _items(
+        self,
+        ranked: Ranked,
+        spots: Spots,
+        pasts: Sequence[Past],
+        moves: Iterable[tuple[Move, ...]],
+        assortment: Assortment,
+        now_ms: int,
+    ) -> Iterator[ListedItem]:
+        """Yield the places of all lists, one list behind the other."""
+        items, sources = spots.of(ranked.merged.items), spots.of(ranked.merged.sources)
+        boosts = _boosts(spots.users, assortment.category[items], pasts)
+        indices = items.tolist()
+        columns = zip(
+            indices,
+            sources.tolist(),
+            spots.scores.round(SCORE_DIGITS).tolist(),
+            _evidence(ranked.merged.finds, spots.users, items, sources),
+            _contributions(self._sources, ranked, spots, boosts),
+            moves,
+            assortment.prices_of(indices),
+            assortment.promotions_of(indices, now_ms),
+            (boosts > 0).tolist(),
+            strict=True,
+        )
+        ids, names, titles = assortment.ids, self._sources, assortment.titles
+        for item, source, score, (kind, behind, text, strength), parts, told, price, promotion, is_boosted in columns:
+            by = tuple([ids[one - 1] for one in behind])
+            if is_boosted:
+                reason = f"you look at {assortment.place('category', item)} a lot"
+            else:
+                reason = f"{text} {titles.get(behind[0]) or by[0]}" if behind else text
+            because = Because(kind, by, text, round(strength, DIGITS))
+            yield ListedItem(ids[item - 1], score, names[source], reason, because, parts, _told(told), price, promotion)
 
     def _follow(self, assortment: Assortment) -> None:
         """Look the names of the rules up anew when the catalogue has got new ones."""
@@ -72,108 +141,91 @@ class Lister:
         if now != self._names_of:
             names = assortment.names
             codes = Names(assortment.index_of, names["category"].code_of, names["brand"].code_of, self._source_codes)
-            self._reranker, self._names_of = Reranker(self._rules, codes), now
+            self._reranker, self._names_of = BatchReranker(self._rules, codes), now
 
-    def _pool(self, ranked: Ranked, shop: Shop, now_ms: int) -> Pool:
-        items, assortment = ranked.merged.items, shop.assortment
-        since = assortment.available_since[items]
-        return Pool(
-            items=items,
-            scores=ranked.scores,
-            sources=ranked.merged.sources.astype(np.int64) + 1,
-            categories=assortment.category[items].astype(np.int64),
-            brands=assortment.brand[items].astype(np.int64),
-            prices=assortment.price[items].astype(np.float32),
-            ages_ms=np.where(since > 0, now_ms - since, -1),
-            popularity=shop.popularity.share(items),
-            in_stock=assortment.in_stock[items],
-            promoted=assortment.promotion_until[items] > now_ms,
-            vectors=shop.vectors[shop.proxies(items)],
-        )
 
-    def _past(self, profile: Profile, assortment: Assortment) -> Past:
-        state = profile.state
-        boosts = log_boosts(profile.rules, assortment.names["category"].code_of)
-        return Past(
-            now_ms=state.now_ms,
-            bought=state.bought,
-            bought_at=state.bought_at,
-            bought_categories=assortment.category[state.bought].astype(np.int64),
-            cart=state.basket,
-            seen=state.items,
-            seen_at=state.times,
-            boosts=boosts,
-        )
+def _pools(ranked: Ranked, shop: Shop, now_ms: int) -> Pools:
+    merged, assortment = ranked.merged, shop.assortment
+    items = merged.items.ravel()
+    since = assortment.available_since[items]
+    pool = Pool(
+        items=items,
+        scores=ranked.scores.ravel(),
+        sources=merged.sources.ravel() + 1,
+        categories=assortment.category[items].astype(np.int64),
+        brands=assortment.brand[items].astype(np.int64),
+        prices=assortment.price[items].astype(np.float32),
+        ages_ms=np.where(since > 0, now_ms - since, -1),
+        popularity=shop.popularity.share(items),
+        in_stock=assortment.in_stock[items],
+        promoted=assortment.promotion_until[items] > now_ms,
+    )
+    return Pools(pool, len(merged.items), shop.vectors, shop.proxies(items))
 
-    def _places(
-        self, profile: Profile, ranked: Ranked, found: Reranked, assortment: Assortment, past: Past, now_ms: int
-    ) -> list[ListedItem]:
-        merged, positions = ranked.merged, found.positions
-        items, sources = merged.items[positions].tolist(), merged.sources[positions].tolist()
-        scores = found.scores.round(SCORE_DIGITS).tolist()
-        evidence = _evidence(merged, items, sources)
-        parts = _contributions(self._sources, ranked, positions, past, assortment)
-        prices = assortment.prices_of(items)
-        promotions = assortment.promotions_of(items, now_ms)
-        places = zip(items, sources, scores, evidence, parts, found.moves, prices, promotions, strict=True)
-        return [
-            ListedItem(
-                item_id=assortment.item(item),
-                score=score,
-                source=self._sources[source],
-                reason=self._boosted(item, past, assortment) or reason(because, assortment),
-                evidence=_because(because, assortment),
-                contributions=contributions,
-                moves=tuple([_told(move) for move in moves]),
-                price=price,
-                promotion=promotion,
-            )
-            for item, source, score, because, contributions, moves, price, promotion in places
-        ]
 
-    def _boosted(self, item: int, past: Past, assortment: Assortment) -> str:
-        """Return the reason of an item whose category a rule boosts; nothing for others."""
-        if not past.boosts or past.boosts.get(int(assortment.category[item]), 0.0) <= 0:
-            return ""
-        return f"you look at {assortment.place('category', item)} a lot"
+def _past(profile: Profile, assortment: Assortment) -> Past:
+    state, rules = profile.state, profile.rules
+    return Past(
+        now_ms=state.now_ms,
+        bought=state.bought,
+        bought_at=state.bought_at,
+        bought_categories=assortment.category[state.bought].astype(np.int64),
+        cart=state.basket,
+        seen=state.items,
+        seen_at=state.times,
+        boosts=log_boosts(rules, assortment.names["category"].code_of) if rules else NO_BOOSTS,
+    )
+
+
+def _boosts(users: Ints, categories: NDArray[np.int32], pasts: Sequence[Past]) -> Reals:
+    """Return what event rules add to the score of each place, float64 [m]."""
+    if not any(past.boosts for past in pasts):
+        return np.zeros(len(users))
+    pairs = zip(users.tolist(), categories.tolist(), strict=True)
+    return np.array([pasts[user].boosts.get(category, 0.0) for user, category in pairs])
 
 
 def _contributions(
-    sources: Sequence[str], ranked: Ranked, positions: Ints, past: Past, assortment: Assortment
+    sources: Sequence[str], ranked: Ranked, spots: Spots, boosts: Reals
 ) -> list[tuple[tuple[str, float], ...]]:
     """Return for each place the largest parts of its score: the model's, each source's, and what event rules add."""
-    names = [MODEL, *sources]
-    table = np.concatenate((ranked.model[None, positions], ranked.merged.scores[:, positions]))
-    if past.boosts:
-        kinds = assortment.category[ranked.merged.items[positions]].tolist()
-        table = np.concatenate((table, np.array([[past.boosts.get(kind, 0.0) for kind in kinds]])))
-        names.append("event rule")
-    largest = np.argsort(-np.abs(table), axis=0, kind="stable")[:CONTRIBUTIONS]
-    values = np.take_along_axis(table, largest, axis=0).astype(np.float64).round(DIGITS)
-    return [
-        tuple([(names[at], value) for at, value in zip(order, column, strict=True) if value])
-        for order, column in zip(largest.T.tolist(), values.T.tolist(), strict=True)
-    ]
+    names = [MODEL, *sources, EVENT_RULE]
+    table = np.stack([spots.of(ranked.model), *spots.of(ranked.merged.scores), boosts], axis=1)
+    largest, values = largest_parts(table, CONTRIBUTIONS)
+    values = values.round(DIGITS)
+    counts = np.count_nonzero(values, axis=1).tolist()  # those that are nothing stand last
+    columns = zip(np.array(names, object)[largest].tolist(), values.tolist(), counts, strict=True)
+    return [tuple(zip(those[:count], parts[:count], strict=True)) for those, parts, count in columns]
 
 
-def _evidence(merged: Merged, items: Sequence[int], sources: Sequence[int]) -> list[Evidence]:
-    """Return the evidence of each item of a list; a source is asked once for all that it brought in."""
-    listed: dict[int, list[int]] = {}
-    for item, source in zip(items, sources, strict=True):
-        listed.setdefault(source, []).append(item)
-    told = {source: iter(merged.found[source].because(those)) for source, those in listed.items()}
-    return [next(told[source]) for source in sources]
+@compiled
+def largest_parts(table: Reals, n: int) -> tuple[Ints, Reals]:
+    """Return which n columns of each row are the largest by absolute value, the largest first, and what stands there.
+
+    >>> largest_parts(np.array([[0.5, -2.0, 1.0]]), 2)
+    (array([[1, 2]]), array([[-2.,  1.]]))
+    """
+    n = min(n, table.shape[1])
+    largest, values = np.zeros((len(table), n), np.int64), np.zeros((len(table), n))
+    for row in range(len(table)):
+        left = np.abs(table[row])
+        for place in range(n):
+            largest[row, place] = at = left.argmax()
+            values[row, place] = table[row, at]
+            left[at] = -1.0
+    return largest, values
 
 
-def reason(evidence: Evidence, assortment: Assortment) -> str:
-    """Return the evidence as a sentence for a person: its clause and the title of the strongest item behind it."""
-    return f"{evidence.text} {assortment.title(evidence.items[0])}" if evidence.items else evidence.text
+@lru_cache(KEPT_MOVES)
+def _told(moves: tuple[Move, ...]) -> tuple[str, ...]:
+    return tuple([f"{rule}: {before} -> {after}" for rule, before, after in moves])
 
 
-def _because(evidence: Evidence, assortment: Assortment) -> Because:
-    items = tuple(assortment.item(item) for item in evidence.items)
-    return Because(evidence.kind, items, evidence.text, round(evidence.strength, DIGITS))
-
-
-def _told(move: Move) -> str:
-    return f"{move.rule}: {move.before} -> {move.after}"
+def _evidence(finds: Sequence[Finds], users: Ints, items: Ints, sources: Ints) -> list[Evidence]:
+    """Return the evidence of each place of all lists; a source is asked once for all that it brought in."""
+    told: list[Evidence] = [NO_EVIDENCE] * len(items)
+    for source in np.unique(sources).tolist():
+        places = np.flatnonzero(sources == source)
+        for place, evidence in zip(places.tolist(), finds[source].because(users[places], items[places]), strict=True):
+            told[place] = evidence
+    return told

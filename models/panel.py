@@ -6,25 +6,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from freshet.models.merge import Merged, Merger, Share
-from freshet.models.sources.source import Found, Source, nothing_found
-from freshet.models.user_state import UserState
+from freshet.models.sources.source import BatchSource, Finds, Found, Source, asked_one_by_one, nothing_found
+from freshet.models.user_state import Users, UserState
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Timing:
-    """What a source has cost: calls, failures, and nanoseconds in all and at worst."""
+    """What a source has cost.
 
-    calls: int = 0
+    Attributes:
+        users: for whom it was asked.
+        failures: batches that it could not find candidates for as a whole.
+        total_ns: nanoseconds in all.
+        worst_ns: of the batch that took longest.
+    """
+
+    users: int = 0
     failures: int = 0
     total_ns: int = 0
     worst_ns: int = 0
 
+    def add(self, took_ns: int, users: int) -> None:
+        """Take a batch in."""
+        self.users += users
+        self.total_ns += took_ns
+        self.worst_ns = max(self.worst_ns, took_ns)
+
     @property
     def mean_us(self) -> float:
-        """Microseconds a call."""
-        return self.total_ns / max(self.calls, 1) / 1000
+        """Microseconds a user."""
+        return self.total_ns / max(self.users, 1) / 1000
 
 
 class Panel:
@@ -57,22 +70,29 @@ class Panel:
         """Take it that items may have indices up to size - 1 from now on."""
         self._merger.make_room(size)
 
-    def pool(self, user: UserState) -> Merged:
-        """Return the candidates of one user."""
+    def pools(self, users: Users) -> Merged:
+        """Return the candidates of each user of a batch."""
         asked = zip(self._sources, self._shares, strict=True)
-        return self._merger.pool([self._found(source, share, user) for source, share in asked], self._shares, self._k)
+        return self._merger.pools([self._finds(source, share, users) for source, share in asked], self._shares, self._k)
 
-    def _found(self, source: Source, share: Share, user: UserState) -> Found:
+    def _finds(self, source: Source, share: Share, users: Users) -> Finds:
+        # Each is asked for as much as the pool holds, beyond its quota, to fill up what others leave.
         timing, begun = self.timings[share.name], time.perf_counter_ns()
         try:
-            return source.candidates(user, self._k)  # beyond its quota, to fill up what others leave
+            if isinstance(source, BatchSource):
+                return source.finds(users, self._k)
+            return asked_one_by_one(lambda user: source.candidates(user, self._k), users, self._k)
         except Exception:
             timing.failures += 1
             if timing.failures & (timing.failures - 1) == 0:  # the 1st, 2nd, 4th ...: told, without filling the log
                 log.exception("Source %s failed for the %d. time; the others go on.", share.name, timing.failures)
-            return nothing_found()
+            return asked_one_by_one(lambda user: self._or_nothing(source, user), users, self._k)
         finally:
-            took = time.perf_counter_ns() - begun
-            timing.calls += 1
-            timing.total_ns += took
-            timing.worst_ns = max(timing.worst_ns, took)
+            timing.add(time.perf_counter_ns() - begun, len(users))
+
+    def _or_nothing(self, source: Source, user: UserState) -> Found:
+        """Return what a source finds for one user of a batch that it could not find candidates for as a whole."""
+        try:
+            return source.candidates(user, self._k)
+        except Exception:  # noqa: BLE001 - it has been told of the batch
+            return nothing_found()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freshet.models.affinity import Affinities
-from freshet.models.features import Floats, candidate_features, recent_items, user_features
+from freshet.models.features import RECENT, Floats, candidate_features, user_features
 from freshet.models.merge import Merged
 from freshet.models.popularity import Popularity
 from freshet.models.profiles import Profile
@@ -35,12 +35,12 @@ class Stand:
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """The candidates of one user with their scores.
+    """The candidates of the B users of a batch with their scores.
 
     Attributes:
         merged: the candidates.
-        model: float32 [n], what the model says; zeros where no tier of it could.
-        scores: float32 [n], the model's and the sources' together.
+        model: float32 [B, k], what the model says; zeros where no tier of it could.
+        scores: float32 [B, k], the model's and the sources' together.
         tier: who scored.
     """
 
@@ -59,31 +59,29 @@ class Ranker:
         self._affinities = affinities
         self._stand = stand
 
-    def rank(self, profiles: Sequence[Profile], pools: Sequence[Merged], width: int) -> list[Ranked]:
-        """Return each user's candidates with their scores.
+    def rank(self, profiles: Sequence[Profile], latest: Ints, merged: Merged) -> Ranked:
+        """Return the candidates with their scores.
 
         Args:
             profiles: of the users.
-            pools: the candidates of each, at most `width`.
-            width: candidates of a row of the model's input.
+            latest: int64 [B, n], the latest items of each, newest first, 0 behind the last.
+            merged: the candidates.
 
         Raises:
             redis.RedisError: the store did not answer.
         """
         stand = self._stand()
-        candidates = padded([pool.items for pool in pools], width)
-        known = stand.proxies(candidates)
-        recents = np.stack([recent_items(_scorable(profile.state.items, stand).tolist()) for profile in profiles])
-        features = self._candidate_features(profiles, candidates, stand.categories[known], stand)
+        known = stand.proxies(merged.items)
+        recents = to_the_front(stand.proxies(latest), RECENT)
+        features = self._candidate_features(profiles, merged.items, stand.categories[known], stand)
         users = user_features(np.array([profile.user for profile in profiles]))
         found = self.scorer.scored(recents, known, users, features)
-        scores = found.scores if found else np.zeros(candidates.shape, np.float32)
-        # An item that is like none that the model knows has no score: the lowest of the others is as good as any.
-        scores = np.where(
-            known > 0, scores, np.where(known > 0, scores, np.inf).min(axis=1, keepdims=True, initial=0.0)
-        )
-        tier = found.tier if found else NO_MODEL
-        return [_ranked(pool, row[: len(pool.items)], tier) for pool, row in zip(pools, scores, strict=True)]
+        scores = found.scores if found else np.zeros(known.shape, np.float32)
+        if not (there := known > 0).all():
+            # An item that is like none that the model knows has no score: the lowest of the others is as good as any.
+            lowest = np.where(there, scores, np.inf).min(axis=1, keepdims=True, initial=0.0)
+            scores = np.where(there, scores, lowest).astype(np.float32)
+        return Ranked(merged, scores, scores + merged.scores.sum(axis=0), found.tier if found else NO_MODEL)
 
     def _candidate_features(
         self, profiles: Sequence[Profile], candidates: Ints, kinds: NDArray[np.int32], stand: Stand
@@ -95,25 +93,13 @@ class Ranker:
         return candidate_features(affinities[..., 0], affinities[..., 1], counts[..., 0], counts[..., 1])
 
 
-def _ranked(pool: Merged, model: Floats, tier: str) -> Ranked:
-    model = model.astype(np.float32, copy=False)
-    return Ranked(pool, model, model + pool.scores.sum(axis=0), tier)
+def to_the_front(items: Ints, width: int) -> Ints:
+    """Return the first items of each row that are not 0, int64 [B, width]; 0 fills up.
 
-
-def _scorable(items: Ints, stand: Stand) -> Ints:
-    known = stand.proxies(items)
-    return known[known > 0]
-
-
-def padded(rows: Sequence[Ints], width: int) -> Ints:
-    """Return rows of different lengths as one array, int64 [B, width]; 0 fills up.
-
-    >>> padded([np.array([4, 2]), np.array([7])], 3)
-    array([[4, 2, 0],
+    >>> to_the_front(np.array([[4, 0, 2, 9], [0, 7, 0, 0]]), 3)
+    array([[4, 2, 9],
            [7, 0, 0]])
     """
-    batch = np.zeros((len(rows), width), np.int64)
-    for row, items in zip(batch, rows, strict=True):
-        kept = items[:width]
-        row[: len(kept)] = kept
-    return batch
+    order = np.argsort(items == 0, axis=1, kind="stable")[:, :width]
+    found = np.take_along_axis(items, order, axis=1)
+    return np.pad(found, ((0, 0), (0, width - found.shape[1])))

@@ -31,7 +31,7 @@ from freshet.models.sources.shop import IN_CATEGORY, RECALLED, New, Popular, Pop
 from freshet.models.sources.source import Source
 from freshet.models.sources.together import Together
 from freshet.models.tiers import load_best
-from freshet.models.user_state import Ints
+from freshet.models.user_state import NOTHING, Ints
 from freshet.models.vectors import item_vectors
 from freshet.udfs.active_rules import ActiveRules
 from freshet.udfs.read_features import FeatureReader
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 POPULARITY_SWEEP_S = 5.0
 TREND_LOOK_S = 0.5
 TREND_WIDTH = 100
+NOT_LOOKED_UP = -1
 ROOM = 4_096
 """Items that may come into the catalogue before the worker is started anew, and have rows of trends."""
 
@@ -117,7 +118,7 @@ def load_list_maker(config: ServingConfig) -> ListMaker:
     rules = ActiveRules(pipe)
     proxies = Proxies(live, len(artefact.vocabulary))
     log.info("Model %s scores on %s.", scorer.version, scorer.provider)
-    return ListMaker(
+    maker = ListMaker(
         places=[Place.of(name, one, sources, ROOM) for name, one in placements.by_name.items()],
         profiles=ProfileReader(
             FeatureReader(pipe, config.project, profiles.VIEW, profiles.KEYS, profiles.FEATURES),
@@ -138,6 +139,8 @@ def load_list_maker(config: ServingConfig) -> ListMaker:
         config_version=placements.version,
         close=running.close,
     )
+    maker.warm_up()
+    return maker
 
 
 def unit_vectors(artefact: Artefact) -> Floats:
@@ -149,20 +152,30 @@ def unit_vectors(artefact: Artefact) -> Floats:
 
 
 class Proxies:
-    """Which of the model's items stands for each item: itself, or the one that it is most like."""
+    """Which of the model's items stands for each item: itself, or the one that it is most like. For one thread."""
 
     def __init__(self, live: LiveAssortment, known: int) -> None:
         """Take what describes items, and how many the model knows."""
         self._live, self._known = live, known
+        self._likeness = live.likeness
+        self._table = NOTHING
 
     def of(self, items: Ints) -> Ints:
         """Return the stand-ins of items, int64 of the same shape; 0 for one that is like none."""
-        foreign = items > self._known
-        if not foreign.any():
+        highest = int(items.max(initial=0))
+        if highest <= self._known:
             return items
-        likeness, proxies = self._live.likeness, items.copy()
-        proxies[foreign] = [likeness.proxy(item, self._known) for item in items[foreign].tolist()]
-        return proxies
+        likeness = self._live.likeness
+        if likeness is not self._likeness or highest >= len(self._table):
+            self._table = np.full(2 * highest, NOT_LOOKED_UP, np.int64)
+            self._table[: self._known + 1] = np.arange(self._known + 1)
+            self._likeness = likeness
+        found = self._table[items]
+        if (missing := found == NOT_LOOKED_UP).any():
+            for item in np.unique(items[missing]).tolist():
+                self._table[item] = likeness.proxy(item, self._known)
+            found = self._table[items]
+        return np.asarray(found)
 
 
 def _live(config: ServingConfig, placements: Placements, artefact: Artefact, vectors: Floats) -> LiveAssortment:

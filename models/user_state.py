@@ -1,6 +1,6 @@
 """What is known of one user at the instant at which a list is made for him."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,3 +75,34 @@ class UserState:
     def is_new(self) -> bool:
         """Whether nothing is known of the user's behaviour."""
         return not len(self.items)
+
+
+LATEST = 50
+"""Items of a user that `Users` holds."""
+
+
+class Users:
+    """The states of the users of one batch, with what most sources look at as arrays.
+
+    Attributes:
+        states: of the B users.
+        latest: int64 [B, `LATEST`], items of the latest events, newest first, 0 behind the last.
+        times: int64 [B, `LATEST`], when each was, ms.
+        counts: int64 [B], how many each has.
+        timed: bool [B], whether the times are known.
+    """
+
+    def __init__(self, states: Sequence[UserState]) -> None:
+        self.states = states
+        shape = (len(states), LATEST)
+        self.latest, self.times = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self.counts = np.array([min(len(state.items), LATEST) for state in states], np.int64)
+        self.timed = np.array([len(state.times) > 0 for state in states], np.bool_)
+        for state, count, latest, times in zip(states, self.counts.tolist(), self.latest, self.times, strict=True):
+            latest[:count] = state.items[:count]
+            if len(state.times):
+                times[:count] = state.times[:count]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.states)

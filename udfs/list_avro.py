@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from freshet.schemas.avro import frame
-from freshet.udfs.top_n import Because, Intervention, ListedItem, TopList
+from freshet.udfs.top_n import Intervention, ListedItem, TopList
 
 KEPT_TEXTS = 1 << 16
 
@@ -80,9 +80,9 @@ def _items(items: Sequence[ListedItem]) -> bytes:
             _double(score),
             kept_text(source),
             kept_text(reason),
-            _evidence(evidence) if evidence else _NONE,
+            _found_by(evidence[:3]) + _double(evidence[3]) if evidence else _NONE,
             _array([kept_text(feature) + _double(value) for feature, value in contributions]),
-            _array([kept_text(move) for move in moves]),
+            _texts(moves),
             _NONE if price is None else _SOME + _double(price),
             _NONE if promotion is None else _SOME + kept_text(promotion),
         )
@@ -94,9 +94,16 @@ def _array(parts: Sequence[bytes], count: int | None = None) -> bytes:
     return long(len(parts) if count is None else count) + b"".join(parts) + _END if parts else _END
 
 
-def _evidence(one: Because) -> bytes:
-    kind, items, words, strength = one
-    return _SOME + kept_text(kind) + _array([kept_text(item) for item in items]) + kept_text(words) + _double(strength)
+@lru_cache(KEPT_TEXTS)
+def _found_by(one: tuple[str, tuple[str, ...], str]) -> bytes:
+    """Return evidence but for its strength: what an item was found by comes again far more often than how strongly."""
+    kind, items, words = one
+    return _SOME + kept_text(kind) + _texts(items) + kept_text(words)
+
+
+@lru_cache(KEPT_TEXTS)
+def _texts(several: tuple[str, ...]) -> bytes:
+    return _array([kept_text(one) for one in several])
 
 
 def _intervention(one: Intervention) -> bytes:

@@ -4,6 +4,7 @@ from collections import deque
 
 import numpy as np
 
+from freshet.models.compiled import compiled
 from freshet.models.reranking.pool import Floats
 
 OWN = 1e-3
@@ -28,46 +29,54 @@ class Dpp:
     """Orders by how much an item adds to the determinant of the kernel of those above: the fast greedy MAP.
 
     Chen, Zhang and Zhou, "Fast greedy MAP inference for determinantal point process", NeurIPS 2018, with L D L^T in the
-    place of the Cholesky factor, which needs no root. An update is one product of [d + places above] rows with n columns.
+    place of the Cholesky factor, which needs no root. The kernel is L = rows.T @ rows + OWN * diag; below the vectors come
+    the columns of its factor, one for each place that is taken, and `scales` is -1 / D for these.
 
     Attributes:
         gains: float32 [n], the factor by which the determinant grows; -inf for what was taken.
+        alone: float32 [n], what it would be for the first place.
+        rows: float32 [d + places, n].
+        scales: float32 [d + places], 1 for the vectors.
     """
 
     def __init__(self, quality: Floats, vectors: Floats, weight: float, places: int) -> None:
         """Take quality, float32 [n], vectors of length 1, float32 [n, d], theta, and how many places there are."""
-        size, width = vectors.shape
+        size, self.width = vectors.shape
         length = lengths(quality, weight)
-        # The kernel is L = rows.T @ rows + OWN * diag; below the vectors come the columns of its factor, twice: as they
-        # are in `_rows`, and divided by -D in `_columns`, so that one product gives the next one.
-        self._rows = np.empty((width + places, size), np.float32)
-        self._columns = np.empty((size, width + places), np.float32)
-        np.multiply(vectors, length[:, None], out=self._columns[:, :width])
-        self._rows[:width] = self._columns[:, :width].T
-        self._scratch = np.empty(size, np.float32)
-        self._used = width
-        self._places = places
-        self._alone = length * length * np.float32(1 + OWN)
-        self.gains = np.where(quality > -np.inf, self._alone, np.float32(-np.inf))
+        self.rows = np.empty((self.width + places, size), np.float32)
+        np.multiply(vectors.T, length, out=self.rows[: self.width])
+        self.scales = np.ones(self.width + places, np.float32)
+        self.alone = length * length * np.float32(1 + OWN)
+        self.gains = np.where(quality > -np.inf, self.alone, np.float32(-np.inf))
+        self._taken = 0
 
     def take(self, position: int) -> None:
         """Take it that a candidate has the next place."""
-        used = self._used
-        if used < len(self._rows):
-            row, column = self._rows[used], self._columns[:, used]
-            np.dot(self._columns[position, :used], self._rows[:used], out=row)
-            np.multiply(row, -1 / self._left(position), out=column)
-            np.multiply(row, column, out=self._scratch)
-            np.add(self.gains, self._scratch, out=self.gains)
-            self._used = used + 1
-        self.gains[position] = -np.inf
+        take(self.gains, self.alone, self.rows, self.scales, self.width, self._taken, position)
+        self._taken += 1
 
-    def _left(self, position: int) -> float:
-        if (gain := float(self.gains[position])) > 0:
-            return gain
-        above = slice(len(self._rows) - self._places, self._used)  # a pinned item: it never had a gain to look up
-        taken = np.dot(self._rows[above, position], self._columns[position, above])
-        return max(float(self._alone[position] + taken), OWN * float(self._alone[position]) / (1 + OWN))
+
+@compiled
+def take(gains: Floats, alone: Floats, rows: Floats, scales: Floats, width: int, taken: int, position: int) -> None:
+    """Take it that a candidate has the place behind those that are taken; see `Dpp` for the arrays, which change."""
+    used = width + taken
+    if used < len(rows):
+        left = gains[position]
+        if not left > 0:  # a pinned item: it never had a gain to look up
+            left = alone[position]
+            for row in range(width, used):
+                left += scales[row] * rows[row, position] * rows[row, position]
+            left = max(left, np.float32(OWN / (1 + OWN)) * alone[position])
+        new = rows[used]
+        new[:] = 0.0
+        for row in range(used):
+            factor, old = scales[row] * rows[row, position], rows[row]
+            for at in range(len(new)):
+                new[at] += factor * old[at]
+        scales[used] = scale = np.float32(-1.0) / left
+        for at in range(len(new)):
+            gains[at] += scale * new[at] * new[at]
+    gains[position] = -np.inf
 
 
 class WindowedDpp:

@@ -37,18 +37,18 @@ class Withheld:
     def __init__(self, name: str, members: Bools) -> None:
         """Take the rule's name, and whom it bars, bool [n]."""
         self.name = name
-        self._members = members
+        self.members = members
 
     def at(self, place: int) -> None:
         """Take it that a place is to be filled: all are alike."""
 
     def breaks(self, position: int) -> bool:
         """Tell whether a candidate is barred."""
-        return bool(self._members[position])
+        return bool(self.members[position])
 
     def broken(self) -> Bools | None:
         """Tell who is barred, bool [n]."""
-        return self._members
+        return self.members
 
     def take(self, place: int, position: int) -> None:
         """Take it that a candidate has a place: it changes nothing."""

@@ -3,8 +3,8 @@
 pool -> filters -> score -> boosts, novelty, exposure, decay -> pins, quotas, windows, slots, diversity -> list
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -79,7 +79,7 @@ class Reranker:
         if not size:
             nothing = Placed([], [], [])
             return Reranked(np.zeros(0, np.int64), np.zeros(0), removed, (), (), left, nothing)
-        stages = list(self._stages(pool, past, left))
+        stages = list(self.stages(pool, pool, past, left))
         merits = stages[-1].merits
         pins = pinned(self._pinned_positions(pool, left), size)
         free = left
@@ -93,25 +93,44 @@ class Reranker:
         positions = np.array(placed.positions, np.int64)
         return Reranked(positions, merits[positions], removed, placed.relaxed, stages, left, placed)
 
-    def _stages(self, pool: Pool, past: Past, left: Bools) -> Iterator[Stage]:
+    def filters_of(self, every: Callable[[Ints], Ints]) -> filters.FilterRules:
+        """Return the filters with their codes as something else has them, for pools that tell users apart."""
+        given = self._filters
+        return replace(
+            given,
+            habits=every(given.habits),
+            items=every(given.items),
+            categories=every(given.categories),
+            brands=every(given.brands),
+        )
+
+    def stages(self, pool: Pool, own: Pool, past: Past, left: Bools) -> Iterator[Stage]:
+        """Yield the candidates' scores as the model has them, and behind each rule that changes some.
+
+        Args:
+            pool: the candidates, of one user or of several.
+            own: the same, with codes that tell users apart.
+            past: of the users, with the codes of `own`.
+            left: bool [n], which candidates the filters leave.
+        """
         merits = np.where(left, pool.scores, np.float64(0))  # no NaN of a candidate that is gone
         yield Stage("model", merits)
         if (value := composed(pool, self._rules.score)) is not None:
             merits = value
             yield Stage("composition", merits)
-        for name, added in self._added(pool, past):
+        for name, added in self._added(pool, own, past):
             if added is not None:
                 merits = merits + added
                 yield Stage(name, merits)
-        lowered = decayed(pool, np.where(left, merits, -np.inf), self._rules.decay) if self._rules.decay else None
+        lowered = decayed(own, np.where(left, merits, -np.inf), self._rules.decay) if self._rules.decay else None
         if lowered is not None:
             yield Stage("decay", merits + lowered)
 
-    def _added(self, pool: Pool, past: Past) -> Iterator[tuple[str, Merits | None]]:
+    def _added(self, pool: Pool, own: Pool, past: Past) -> Iterator[tuple[str, Merits | None]]:
         rules = self._rules
         for boost in self._boosts:
             yield boost.given.name, np.where(boosts.fitting(pool, boost), boost.given.log_odds, 0.0)
-        yield "event rule", boosts.by_category(pool, past.boosts)
+        yield "event rule", boosts.by_category(own, past.boosts)
         yield "novelty", novelty(pool, rules.novelty)
         yield "exposure", demotion(pool, rules.exposure)
 
@@ -135,14 +154,21 @@ def scaled(merits: Merits, free: Bools, best_of: int) -> tuple[Floats, Bools | N
         float32 [n], 1 for the highest merit, 0 for the lowest of the best ones, below 0 beyond, -inf for who is not free;
         bool [n] of those beyond, None where all are among the best.
     """
+    quality, beyond = scaled_each(merits[None], free[None], best_of)
+    return quality[0], beyond[0] if beyond.any() else None
+
+
+def scaled_each(merits: Merits, free: Bools, best_of: int) -> tuple[Floats, Bools]:
+    """Return what `scaled` does for several lists: float64 and bool [B, n]; who is not free has no quality."""
     merits = np.where(free, merits, -np.inf)
-    count = int(np.count_nonzero(free))
-    if not count:
-        return merits.astype(np.float32), None
-    ordered = np.sort(merits)
-    highest, lowest = ordered[-1], ordered[-min(best_of, count)]
-    quality = (merits - lowest) / ((highest - lowest) or 1.0)
-    return quality.astype(np.float32), free & (merits < lowest) if count > best_of else None
+    counts = np.count_nonzero(free, axis=1)[:, None]
+    ordered = np.sort(merits, axis=1)
+    last = np.maximum(merits.shape[1] - np.minimum(best_of, counts), 0) % max(merits.shape[1], 1)
+    highest = np.where(counts > 0, ordered[:, -1:], 0.0)
+    lowest = np.where(counts > 0, np.take_along_axis(ordered, last, axis=1), 0.0)
+    span = highest - lowest
+    quality = (merits - lowest) / np.where(span == 0, 1.0, span)
+    return quality.astype(np.float32), free & (merits < lowest)
 
 
 def named(rules: Rules) -> Iterator[tuple[str, str]]:

@@ -26,23 +26,23 @@ class Slots:
 
     def __init__(self, places: Sequence[int], members: Bools, free: Bools) -> None:
         """Take the places, counted from 1, for whom they are, and which candidates may be taken, bool [n] each."""
-        self._places = frozenset(places)
-        self._members = members
+        self.places = frozenset(places)
+        self.members = members
         self._left = int(np.count_nonzero(members & free))
         self._is_kept = False
 
     def at(self, place: int) -> None:
         """Take it that a place is to be filled."""
-        self._is_kept = self._left > 0 and place + 1 in self._places
+        self._is_kept = self._left > 0 and place + 1 in self.places
 
     def breaks(self, position: int) -> bool:
         """Tell whether a candidate would break the rule on this place."""
-        return self._is_kept and not self._members[position]
+        return self._is_kept and not self.members[position]
 
     def broken(self) -> Bools | None:
         """Tell which candidates would, bool [n]; None where none would."""
-        return ~self._members if self._is_kept else None
+        return ~self.members if self._is_kept else None
 
     def take(self, place: int, position: int) -> None:
         """Take it that a candidate has a place."""
-        self._left -= bool(self._members[position])
+        self._left -= bool(self.members[position])

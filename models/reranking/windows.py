@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -103,9 +104,7 @@ class Window:
             line: the codes of pinned items on their places, 0 on the open ones.
         """
         self.name = name
-        self._codes = codes
-        self._code_of: list[int] = codes.tolist()
-        self._most, self._places = most, places
+        self.codes, self.most, self.places = codes, most, places
         self._line = list(line)
         self._counts: dict[int, int] = {}
         self._full: set[int] = set()  # what `barred` returns where no pinned item is near below
@@ -113,17 +112,27 @@ class Window:
         self._last_pin = max((place for place, code in enumerate(line) if code), default=-1)
         self._left = self._scarce(codes[free]) if self._last_pin < 0 else None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the neighbours above are all that decides."""
+        return self._last_pin < 0 and self._left is None
+
+    @cached_property
+    def _code_of(self) -> list[int]:
+        code_of: list[int] = self.codes.tolist()
+        return code_of
+
     def _scarce(self, codes: Ints) -> Counter[int] | None:
         length = len(self._line)
-        if never_scarce(np.bincount(codes, minlength=1), self._most, self._places, length):
+        if never_scarce(np.bincount(codes, minlength=1), self.most, self.places, length):
             return None
         left = Counter(codes.tolist())
-        cannot_start = dead_ends((), left, self._most, self._places, length)
+        cannot_start = dead_ends((), left, self.most, self.places, length)
         return None if len(cannot_start) == len(left) else left  # where the rule cannot hold anyway, it just bars
 
     def at(self, place: int) -> None:
         """Take it that a place is to be filled."""
-        line, most, places = self._line, self._most, self._places
+        line, most, places = self._line, self.most, self.places
         if self._left:
             self._barred = self._full | dead_ends(line[:place], self._left, most, places, len(line) - place)
         else:
@@ -137,9 +146,9 @@ class Window:
         """Tell which candidates would, bool [n]; None where none would."""
         if not self._barred:
             return None
-        out = np.zeros(len(self._codes), np.bool_)
+        out = np.zeros(len(self.codes), np.bool_)
         for code in self._barred:
-            out |= self._codes == code
+            out |= self.codes == code
         return out
 
     def take(self, place: int, position: int) -> None:
@@ -156,10 +165,10 @@ class Window:
         counts = self._counts
         if code:
             counts[code] = counts.get(code, 0) + 1
-            if counts[code] >= self._most:
+            if counts[code] >= self.most:
                 self._full.add(code)
-        gone = self._line[place - self._places + 1] if place >= self._places - 1 else 0
+        gone = self._line[place - self.places + 1] if place >= self.places - 1 else 0
         if gone:
             counts[gone] -= 1
-            if counts[gone] < self._most:
+            if counts[gone] < self.most:
                 self._full.discard(gone)

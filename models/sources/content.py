@@ -4,8 +4,9 @@ from typing import Protocol
 
 import numpy as np
 
+from freshet.models.best import best
 from freshet.models.sources.rows import distances
-from freshet.models.sources.source import Evidence, Floats, Found, best, each, nothing_found
+from freshet.models.sources.source import Evidence, Floats, Found, each, nothing_found
 from freshet.models.user_state import Ints, UserState
 
 LAST = 3

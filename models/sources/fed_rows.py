@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from freshet.models.sources.rows import Members
 from freshet.models.sources.source import Floats
 from freshet.models.sources.together import Reals
 from freshet.models.sources.together import Rows as BasketRows
@@ -23,10 +24,9 @@ class FedRows:
         """One more than the highest member."""
         return len(self._matrix.as_of)
 
-    def of(self, keys: Ints) -> tuple[Ints, Floats]:
-        """Return the rows of some keys: members int64 [n, K] with 0 for nobody, and their counts float32 [n, K]."""
-        members, counts = self._matrix.rows(self._there(keys), self._now_ms(), self._half_life)
-        return members.astype(np.int64), counts
+    def of(self, keys: Ints) -> tuple[Members, Floats]:
+        """Return the rows of some keys: members int32 [n, K] with 0 for nobody, and their counts float32 [n, K]."""
+        return self._matrix.rows(self._there(keys), self._now_ms(), self._half_life)
 
     def totals(self, keys: Ints) -> Floats:
         """Return how often each key was counted itself, decayed: float32 [n]."""
@@ -55,4 +55,4 @@ class FedBaskets:
     def rows(self, items: Ints) -> BasketRows:
         """Return with what each item was bought, and how often."""
         members, counts = self._together.of(items)
-        return BasketRows(members, counts.astype(np.float64))
+        return BasketRows(members.astype(np.int64), counts.astype(np.float64))

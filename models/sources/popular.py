@@ -9,8 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
+from freshet.models.best import best
 from freshet.models.sources.rows import LearntRows, Rows
-from freshet.models.sources.source import Found, best, found_by_number, nothing_found
+from freshet.models.sources.source import Found, found_by_number, nothing_found
 from freshet.models.user_state import NOTHING, Ints, UserState
 
 STAGES = 9
@@ -88,7 +89,7 @@ class Popular:
         row = filled[0]
         top = best(counts[row], k)
         scores, kind = counts[row][top], "trend" if self._segment is everybody else "segment"
-        return found_by_number(members[row][top], scores, kind, self._text, scores)
+        return found_by_number(members[row][top].astype(np.int64), scores, kind, self._text, scores)
 
 
 class PopularLearner:

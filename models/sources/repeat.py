@@ -10,8 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
+from freshet.models.best import best
 from freshet.models.features import DAY_MS
-from freshet.models.sources.source import Evidence, Found, best, each
+from freshet.models.sources.source import Evidence, Found, each
 from freshet.models.user_state import Habits, Ints, Reals, UserState
 
 HALF_LIVES_MS = (7 * DAY_MS, 30 * DAY_MS, 120 * DAY_MS)

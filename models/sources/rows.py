@@ -11,8 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.sources.source import Evidence, Floats, Found, best, nothing_found
-from freshet.models.user_state import Ints, UserState
+from freshet.models.best import best, named_best, sort_best
+from freshet.models.compiled import compiled
+from freshet.models.sources.source import Evidence, Finds, Floats, Found, nothing_found, scores_of
+from freshet.models.user_state import LATEST, Ints, Reals, Users, UserState
 
 BEHIND = 3
 """Items that the evidence names at most."""
@@ -24,6 +26,10 @@ HEADROOM = 60.0
 """Half-lives that a 32-bit number grows by before all of them are brought down."""
 
 
+Members = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+
 class Rows(Protocol):
     """What a source reads. Counts and totals are as of one instant, which is the same for all of them."""
 
@@ -31,8 +37,8 @@ class Rows(Protocol):
     def size(self) -> int:
         """One more than the highest member."""
 
-    def of(self, keys: Ints) -> tuple[Ints, Floats]:
-        """Return the rows of some keys: members int64 [n, K] with 0 for nobody, and their counts float32 [n, K]."""
+    def of(self, keys: Ints) -> tuple[Members, Floats]:
+        """Return the rows of some keys: members int32 [n, K] with 0 for nobody, and their counts float32 [n, K]."""
 
     def totals(self, keys: Ints) -> Floats:
         """Return how often each key was counted itself, decayed: float32 [n]."""
@@ -90,13 +96,13 @@ class LearntRows:
             ]
         self._counts[keys, places] += weights * growth
 
-    def of(self, keys: Ints) -> tuple[Ints, Floats]:
-        """Return the rows of some keys as of the newest event: members int64 [n, K] and counts float32 [n, K]."""
+    def of(self, keys: Ints) -> tuple[Members, Floats]:
+        """Return the rows of some keys as of the newest event: members int32 [n, K] and counts float32 [n, K]."""
         there = keys < len(self._used)
         known = np.where(there, keys, 0)
         width = max([0, *(self._used[key] for key in known.tolist())])
         members, counts = self._members[:, :width][known], self._counts[:, :width][known]
-        return members.astype(np.int64), counts * np.float32(1.0 / self._growth(self._newest_ms))
+        return members, counts * np.float32(1.0 / self._growth(self._newest_ms))
 
     def totals(self, keys: Ints) -> Floats:
         """Return the totals of some keys as of the newest event, float32 [n]."""
@@ -206,60 +212,230 @@ def distances(times: Ints, n: int) -> Floats:
     return np.repeat((bounds[:-1] + bounds[1:] + 1) / 2, np.diff(bounds)).astype(np.float32)
 
 
-def found_in_rows(rows: Rows, items: Ints, weights: Floats, reading: Reading, k: int, kind: str, text: str) -> Found:
-    """Return the best k members of the rows of a user's latest items; see `Reading` for the score.
+class RowSums:
+    """Adds up what the rows of a user's latest items say; see `Reading` for the score. For one thread.
+
+    It keeps one array as long as the vocabulary, zero between calls, so that a call costs what its rows hold.
+    """
+
+    def __init__(self, rows: Rows, reading: Reading, kind: str, text: str) -> None:
+        """Take the rows, how they are read, and the kind and text of the evidence."""
+        self._rows, self._reading, self._kind, self._text = rows, reading, kind, text
+        self._scratch = np.zeros(0)
+
+    def found(self, items: Ints, weights: Floats, k: int) -> Found:
+        """Return the best k members of the rows of some items.
+
+        Args:
+            items: int64 [n].
+            weights: float32 [n], what each counts for.
+            k: items wanted.
+        """
+        rows, reading, scratch = self._rows, self._reading, self._scratch_of(self._rows.size)
+        members, counts = rows.of(items)
+        shares = shares_of(weights, rows.totals(items), reading.own, reading.prior)
+        there, values = summed(members, counts, shares, scratch)
+        if not len(there):
+            return nothing_found()
+        if reading.theirs:
+            values = values / (rows.totals(there) + np.float32(reading.prior)) ** reading.theirs
+        found, scores = named_best(values, there, k)
+
+        def because(listed: Sequence[int]) -> list[Evidence]:
+            told, strengths = np.array(listed), dict(zip(found.tolist(), scores.tolist(), strict=True))
+            names = behind(members, counts, shares, items, told, self._scratch).tolist()
+            return [
+                Evidence(self._kind, tuple([name for name in mine if name]), self._text, strengths[item])
+                for item, mine in zip(listed, names, strict=True)
+            ]
+
+        return Found(found, scores.astype(np.float32), because)
+
+    def finds(self, users: Users, last: int, k: int) -> Finds:
+        """Return the best k members of the rows of the `last` latest items of each user of a batch."""
+        rows, reading, scratch = self._rows, self._reading, self._scratch_of(self._rows.size)
+        counts = np.minimum(users.counts, last)
+        bounds = np.concatenate(([0], np.cumsum(counts)))
+        keys = users.latest[:, :last][np.arange(min(last, LATEST)) < counts[:, None]]
+        members, values = rows.of(keys)
+        weights = weights_of(users.times, users.timed, bounds, reading.beyond, reading.fade)
+        shares = shares_of(weights, rows.totals(keys), reading.own, reading.prior)
+        there, sums, ends = summed_each(members, values, shares, bounds, scratch)
+        if reading.theirs:
+            sums = sums / (rows.totals(there) + np.float32(reading.prior)) ** reading.theirs
+        items, scores = best_each(sums, there, ends, k)
+
+        def because(those: Ints, listed: Ints) -> list[Evidence]:
+            names = behind_each(members, values, shares, keys, bounds, those, listed, self._scratch).tolist()
+            strengths = scores_of(items, scores, those, listed).tolist()
+            kind, text = self._kind, self._text
+            return [
+                Evidence(kind, tuple([name for name in mine if name]), text, strength)
+                for mine, strength in zip(names, strengths, strict=True)
+            ]
+
+        return Finds(items, scores, because)
+
+    def _scratch_of(self, size: int) -> Reals:
+        if size > len(self._scratch):
+            self._scratch = np.zeros(2 * size)
+        return self._scratch
+
+
+@compiled
+def shares_of(weights: Floats, totals: Floats, own: float, prior: float) -> Floats:
+    """Return weights / (totals + prior)^own, float32 [n]; 0 where that is no number, for a row that was never counted."""
+    shares = np.empty(len(weights), np.float32)
+    for at in range(len(weights)):
+        share = weights[at] * (totals[at] + np.float32(prior)) ** np.float32(-own)
+        shares[at] = share if np.isfinite(share) else np.float32(0.0)
+    return shares
+
+
+@compiled
+def summed(members: Members, counts: Floats, shares: Floats, scratch: Reals) -> tuple[Ints, Reals]:
+    """Return what each member has of some rows: the members, in the order in which they come, int64 [m], and their sums.
 
     Args:
-        rows: whose counts make the scores.
-        items: int64 [n].
-        weights: float32 [n], what each counts for.
-        reading: the powers.
-        k: items wanted.
-        kind: of the evidence.
-        text: of the evidence.
+        members: int32 [n, K], 0 for nobody.
+        counts: float32 [n, K].
+        shares: float32 [n], what the counts of each row are multiplied by.
+        scratch: float64 of zeros, which it is again afterwards; a member beyond its end counts as nobody.
+
+    >>> rows, ones = np.array([[7, 8], [8, 0]], np.int32), np.ones((2, 2), np.float32)
+    >>> summed(rows, ones, np.array([1.0, 2.0], np.float32), np.zeros(9))
+    (array([7, 8]), array([1., 3.]))
     """
-    members, counts = rows.of(items)
-    if not members.any():
-        return nothing_found()
-    shares = weights * (rows.totals(items) + np.float32(reading.prior)) ** np.float32(-reading.own)
-    shares[~np.isfinite(shares)] = 0.0
-    parts = counts * shares[:, None]
-    scores = np.bincount(members.ravel(), parts.ravel(), minlength=rows.size)
-    scores[0] = 0.0
-    there = np.flatnonzero(scores)
-    values = scores[there]
-    if reading.theirs:
-        values = values / (rows.totals(there) + np.float32(reading.prior)) ** reading.theirs
-    top = best(values, k)
-
-    def because(listed: Sequence[int]) -> list[Evidence]:
-        strengths = values[there.searchsorted(np.array(listed))].tolist()
-        origins = behind(members, parts, items, listed)
-        return [Evidence(kind, mine, text, strength) for mine, strength in zip(origins, strengths, strict=True)]
-
-    return Found(there[top], values[top].astype(np.float32), because)
+    there, n = np.empty(members.size, np.int64), 0
+    for row in range(len(members)):
+        for place in range(members.shape[1]):
+            member, part = members[row, place], counts[row, place] * shares[row]
+            if 0 < member < len(scratch) and part > 0:
+                if scratch[member] == 0:
+                    there[n] = member
+                    n += 1
+                scratch[member] += part
+    there = there[:n]
+    sums = scratch[there]
+    scratch[there] = 0.0
+    return there, sums
 
 
-def behind(members: Ints, parts: Floats, items: Ints, listed: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return the items whose rows have most of each item that is listed, the strongest first, at most `BEHIND`.
+@compiled
+def behind(members: Members, counts: Floats, shares: Floats, items: Ints, listed: Ints, scratch: Reals) -> Ints:
+    """Return the items whose rows have most of each item that is listed, int64 [m, `BEHIND`], the strongest first, then 0.
 
     Args:
-        members: int64 [n, K], the rows of the items.
-        parts: float32 [n, K], what each member has of its row.
-        items: int64 [n].
-        listed: items that are members of at least one row.
+        members: int32 [n, K], the rows of the items.
+        counts: float32 [n, K].
+        shares: float32 [n].
+        items: int64 [n]; one that stands there twice is named once.
+        listed: int64 [m].
+        scratch: float64 of zeros, longer than the highest item that is listed; it is zero again afterwards.
 
-    >>> behind(np.array([[7, 8], [8, 9]]), np.array([[0.5, 0.1], [0.2, 0.3]]), np.array([1, 2]), [8, 7])
-    [(2, 1), (1,)]
+    >>> rows, ones = np.array([[7, 8], [8, 9]], np.int32), np.ones((2, 2), np.float32)
+    >>> behind(rows, ones, np.array([1.0, 2.0], np.float32), np.array([1, 2]), np.array([8, 7]), np.zeros(10))
+    array([[2, 1, 0],
+           [1, 0, 0]])
     """
-    column = np.zeros(int(members.max()) + 1, np.int64)
-    column[listed] = np.arange(1, len(listed) + 1)
-    width = len(listed) + 1  # column 0 takes the members that are not listed
-    cells = column[members] + np.arange(len(items))[:, None] * width
-    table = np.bincount(cells.ravel(), parts.ravel(), minlength=len(items) * width).reshape(len(items), width)[:, 1:]
-    strongest = np.argsort(-table, axis=0, kind="stable")[:BEHIND]
-    names = np.where(np.take_along_axis(table, strongest, axis=0) > 0, items[strongest], 0).T.tolist()
-    return [tuple(dict.fromkeys(name for name in mine if name)) for mine in names]
+    scratch[listed] = np.arange(1, len(listed) + 1)
+    table = np.zeros((len(listed), len(items)))
+    for row in range(len(members)):
+        for place in range(members.shape[1]):
+            member = members[row, place]
+            if 0 < member < len(scratch) and scratch[member] > 0:
+                table[int(scratch[member]) - 1, row] += counts[row, place] * shares[row]
+    scratch[listed] = 0.0
+    names = np.zeros((len(listed), BEHIND), np.int64)
+    for at in range(len(listed)):
+        for place in range(BEHIND):
+            strongest = table[at].argmax()
+            if table[at, strongest] <= 0:
+                break
+            names[at, place] = items[strongest]
+            for row in range(len(items)):
+                if items[row] == items[strongest]:
+                    table[at, row] = 0.0
+    return names
+
+
+@compiled
+def weights_of(times: Ints, timed: Bools, bounds: Ints, beyond: float, fade: float) -> Floats:
+    """Return what the items of each user count for, by how far back they are: `Reading.weights` of `distances`.
+
+    Args:
+        times: int64 [B, n], newest first.
+        timed: bool [B], whether they are known.
+        bounds: int64 [B + 1], where the items of each user begin in what is returned.
+        beyond: of the reading.
+        fade: of the reading.
+    """
+    weights = np.empty(bounds[-1], np.float32)
+    for user in range(len(timed)):
+        first = bounds[user]
+        count = bounds[user + 1] - first
+        place = 0
+        while place < count:
+            end = place + 1
+            while timed[user] and end < count and times[user, end] == times[user, place]:
+                end += 1
+            distance = np.float32((place + end + 1) / 2) + np.float32(beyond)
+            weights[first + place : first + end] = distance ** np.float32(-fade)
+            place = end
+    return weights
+
+
+@compiled
+def summed_each(
+    members: Members, counts: Floats, shares: Floats, bounds: Ints, scratch: Reals
+) -> tuple[Ints, Reals, Ints]:
+    """Return what `summed` does for each user's rows, one after the other, and where those of each begin, int64 [B + 1]."""
+    there, sums = np.empty(members.size, np.int64), np.empty(members.size)
+    ends, n = np.zeros(len(bounds), np.int64), 0
+    for user in range(len(bounds) - 1):
+        rows = slice(bounds[user], bounds[user + 1])
+        found, values = summed(members[rows], counts[rows], shares[rows], scratch)
+        there[n : n + len(found)], sums[n : n + len(found)] = found, values
+        n += len(found)
+        ends[user + 1] = n
+    return there[:n], sums[:n], ends
+
+
+@compiled
+def best_each(scores: Reals, names: Ints, bounds: Ints, k: int) -> tuple[Ints, Floats]:
+    """Return the best k of each user, int64 and float32 [B, k], best first, 0 behind the last; see `named_best`."""
+    users = len(bounds) - 1
+    items, found = np.zeros((users, k), np.int64), np.zeros((users, k), np.float32)
+    values = np.empty(k)
+    for user in range(users):
+        part = slice(bounds[user], bounds[user + 1])
+        n = sort_best(scores[part], names[part], values, items[user])
+        found[user, :n] = values[:n]
+    return items, found
+
+
+@compiled
+def behind_each(
+    members: Members,
+    counts: Floats,
+    shares: Floats,
+    items: Ints,
+    bounds: Ints,
+    users: Ints,
+    listed: Ints,
+    scratch: Reals,
+) -> Ints:
+    """Return what `behind` does for items that are listed for some users, int64 [m]; those of a user stand together."""
+    names = np.zeros((len(users), BEHIND), np.int64)
+    first = 0
+    while first < len(users):
+        end = first + 1
+        while end < len(users) and users[end] == users[first]:
+            end += 1
+        rows = slice(bounds[users[first]], bounds[users[first] + 1])
+        names[first:end] = behind(members[rows], counts[rows], shares[rows], items[rows], listed[first:end], scratch)
+        first = end
+    return names
 
 
 class FromLatest:
@@ -267,7 +443,7 @@ class FromLatest:
 
     def __init__(self, rows: Rows, reading: Reading, name: str, text: str) -> None:
         """Take the rows, how they are read, the source's name, and the clause of its evidence."""
-        self._rows, self._reading, self.name, self._text = rows, reading, name, text
+        self._sums, self._reading, self.name = RowSums(rows, reading, "items", text), reading, name
 
     def candidates(self, user: UserState, k: int) -> Found:
         """Return at most k items; nothing for a user of whom nothing is known."""
@@ -275,7 +451,11 @@ class FromLatest:
             return nothing_found()
         items = user.items[: self._reading.last]
         weights = self._reading.weights(distances(user.times, len(items)))
-        return found_in_rows(self._rows, items, weights, self._reading, k, "items", self._text)
+        return self._sums.found(items, weights, k)
+
+    def finds(self, users: Users, k: int) -> Finds:
+        """See `BatchSource`."""
+        return self._sums.finds(users, self._reading.last, k)
 
 
 def first_of_each(items: Ints) -> NDArray[np.intp]:

@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+from freshet.models.best import best
 from freshet.models.sources.rows import BEHIND, distances, first_of_each
-from freshet.models.sources.source import Evidence, Floats, Found, best, each, nothing_found
+from freshet.models.sources.source import Evidence, Floats, Found, each, nothing_found
 from freshet.models.user_state import Ints, UserState
 
 GAP_MS = 30 * 60_000

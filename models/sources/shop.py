@@ -6,14 +6,16 @@ for it with a dictionary's look-up meanwhile.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from freshet.models.assortment import Assortment
+from freshet.models.compiled import compiled
 from freshet.models.features import DAY_MS, trend_ratio
 from freshet.models.popularity import Popularity
-from freshet.models.sources.source import Floats, Found, found_by_number, nothing_found
-from freshet.models.user_state import NOTHING, Ints, UserState
+from freshet.models.sources.source import Finds, Floats, Found, found_by_number, nothing_found, told_by_number
+from freshet.models.user_state import NOTHING, Ints, Users, UserState
 
 POPULAR, IN_CATEGORY, RECALLED, TRENDING, NEW = "popular", "favourite-category", "category", "trending", "new"
 
@@ -46,6 +48,12 @@ class Ranking:
         scores = self.scores[:k]
         return found_by_number(self.items[:k], scores, kind, text, scores)
 
+    def finds(self, users: int, k: int, text: str) -> Finds:
+        """Return the best k as candidates of so many users."""
+        shape = (users, min(k, len(self.items)))
+        items, scores = np.broadcast_to(self.items[:k], shape), np.broadcast_to(self.scores[:k], shape)
+        return Finds(items, scores, told_by_number(items, scores, "trend", text))
+
 
 NONE = Ranking(NOTHING, np.zeros(0, np.float32))
 
@@ -73,11 +81,18 @@ class Popular:
 
     def candidates(self, user: UserState, k: int) -> Found:
         """Return the k most popular items."""
+        return self._standing().first(k, "popular right now")
+
+    def finds(self, users: Users, k: int) -> Finds:
+        """See `BatchSource`."""
+        return self._standing().finds(len(users), k, "popular right now")
+
+    def _standing(self) -> Ranking:
         standing = self._now()
         if standing.key != self._key:
             items = sold(standing.popularity.order, standing.assortment)
             self._ranking, self._key = Ranking(items, by_rank(items)), standing.key
-        return self._ranking.first(k, "popular right now")
+        return self._ranking
 
 
 class PopularInCategories:
@@ -91,33 +106,80 @@ class PopularInCategories:
         self.name = name
         self._now, self._categories, self._text, self._most = now, categories, text, most
         self._key: tuple[int, int] | None = None
-        self._by_category: dict[int, Ints] = {}
+        self._shelves = Shelves(NOTHING, NOTHING)
 
     def candidates(self, user: UserState, k: int) -> Found:
         """Return the most popular items of the categories, at most k in all."""
-        wanted = self._categories(user)[: self._most].tolist()
-        if not wanted:
+        wanted = self._categories(user)[: self._most]
+        if not len(wanted):
             return nothing_found()
-        standing = self._now()
-        if standing.key != self._key:
-            self._by_category, self._key = by_category(standing), standing.key
-        rows = [self._by_category.get(category, NOTHING)[:k] for category in wanted]
-        ranks = np.concatenate([np.arange(len(row)) * len(rows) + turn for turn, row in enumerate(rows)])
-        items = np.concatenate(rows)[np.argsort(ranks, kind="stable")][:k]
+        items = in_turn(wanted[None], *self._standing(), k)[0]
+        items = items[items > 0]
         return Ranking(items, by_rank(items)).first(k, self._text, "segment")
 
+    def finds(self, users: Users, k: int) -> Finds:
+        """See `BatchSource`."""
+        wanted = np.zeros((len(users), self._most), np.int64)
+        for row, user in zip(wanted, users.states, strict=True):
+            own = self._categories(user)[: self._most]
+            row[: len(own)] = own
+        items = in_turn(wanted, *self._standing(), k) if wanted.any() else np.zeros((len(users), 0), np.int64)
+        scores = np.where(items > 0, by_rank(items[0]), np.float32(0)) if len(items) else np.zeros((0, 0), np.float32)
+        return Finds(items, scores, told_by_number(items, scores, "segment", self._text))
 
-def by_category(standing: Standing) -> dict[int, Ints]:
-    """Return the items of each category, the most popular first."""
+    def _standing(self) -> "Shelves":
+        standing = self._now()
+        if standing.key != self._key:
+            self._shelves, self._key = by_category(standing), standing.key
+        return self._shelves
+
+
+class Shelves(NamedTuple):
+    """The items by category, the most popular of each first.
+
+    Attributes:
+        items: int64 [n].
+        ends: int64 [c + 1]: those of category c stand from `ends[c - 1]` up to `ends[c]`, and none has category 0.
+    """
+
+    items: Ints
+    ends: Ints
+
+
+def by_category(standing: Standing) -> Shelves:
+    """Return the items in stock by category."""
     items = sold(standing.popularity.order, standing.assortment)
+    items = items[standing.assortment.category[items] > 0]
     categories = standing.assortment.category[items]
     order = np.argsort(categories, kind="stable")
-    bounds = np.flatnonzero(np.diff(categories[order], prepend=-1))
-    return {
-        int(categories[part[0]]): items[part]
-        for part in np.split(order, bounds[1:])
-        if len(part) and categories[part[0]]
-    }
+    return Shelves(items[order], np.cumsum(np.bincount(categories)))
+
+
+@compiled
+def in_turn(wanted: Ints, items: Ints, ends: Ints, k: int) -> Ints:
+    """Return at most k items of some categories for each user, int64 [B, k]; the categories take turns, the first one first.
+
+    Args:
+        wanted: int64 [B, c], categories, none twice; 0 for none.
+        items: of `Shelves`.
+        ends: of `Shelves`.
+        k: items wanted; there is a 0 behind the last.
+
+    >>> in_turn(np.array([[2, 1]]), np.array([7, 8, 9]), np.array([0, 2, 3]), 4)
+    array([[9, 7, 8, 0]])
+    """
+    found = np.zeros((len(wanted), k), np.int64)
+    for user in range(len(wanted)):
+        n, turn, is_more = 0, 0, True
+        while is_more and n < k:
+            is_more = False
+            for category in wanted[user]:
+                if 0 < category < len(ends) and n < k and ends[category - 1] + turn < ends[category]:
+                    found[user, n] = items[ends[category - 1] + turn]
+                    n += 1
+                    is_more = True
+            turn += 1
+    return found
 
 
 class Trending:
@@ -133,10 +195,17 @@ class Trending:
 
     def candidates(self, user: UserState, k: int) -> Found:
         """Return the k items that rise most."""
+        return self._standing().first(k, "rising now")
+
+    def finds(self, users: Users, k: int) -> Finds:
+        """See `BatchSource`."""
+        return self._standing().finds(len(users), k, "rising now")
+
+    def _standing(self) -> Ranking:
         standing = self._now()
         if standing.key != self._key:
             self._ranking, self._key = self._rising(standing), standing.key
-        return self._ranking.first(k, "rising now")
+        return self._ranking
 
     def _rising(self, standing: Standing) -> Ranking:
         counts = standing.popularity.counts
@@ -160,13 +229,32 @@ class New:
 
     def candidates(self, user: UserState, k: int) -> Found:
         """Return the k newest items."""
+        since, newest = self._standing()
+        ages = user.now_ms - since[: 2 * k]
+        fresh = (ages >= 0) & (ages < self._span_ms)
+        scores = (1.0 - ages[fresh] / self._span_ms).astype(np.float32)
+        return Ranking(newest[: 2 * k][fresh], np.maximum(scores, 1e-6)).first(k, "new here")
+
+    def finds(self, users: Users, k: int) -> Finds:
+        """See `BatchSource`."""
+        since, newest = self._standing()
+        now = np.array([user.now_ms for user in users.states], np.int64)
+        if not len(since) or since[0] <= now.min(initial=since[0]) - self._span_ms:
+            return NONE.finds(len(users), k, "new here")
+        ages = now[:, None] - since[None, : 2 * k]
+        fresh = (ages >= 0) & (ages < self._span_ms)
+        order = np.argsort(~fresh, axis=1, kind="stable")[:, :k]  # those that are fresh, still the newest first
+        items = np.where(np.take_along_axis(fresh, order, 1), newest[order], 0)
+        scores = np.maximum(1.0 - np.take_along_axis(ages, order, 1) / self._span_ms, 1e-6)
+        scores = np.where(items > 0, scores, 0.0).astype(np.float32)
+        return Finds(items, scores, told_by_number(items, scores, "trend", "new here"))
+
+    def _standing(self) -> tuple[Ints, Ints]:
+        """Return since when items are sold, and these, the newest first."""
         standing = self._now()
         if standing.key != self._key:
             since = standing.assortment.available_since
             items = sold(np.flatnonzero(since > 0), standing.assortment)
             self._items = items[np.argsort(-since[items], kind="stable")]
             self._since, self._key = since[self._items], standing.key
-        ages = user.now_ms - self._since[: 2 * k]
-        fresh = (ages >= 0) & (ages < self._span_ms)
-        scores = (1.0 - ages[fresh] / self._span_ms).astype(np.float32)
-        return Ranking(self._items[: 2 * k][fresh], np.maximum(scores, 1e-6)).first(k, "new here")
+        return self._since, self._items

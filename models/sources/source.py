@@ -5,12 +5,13 @@ stays below three milliseconds at the 99th percentile.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.user_state import NOTHING, Ints, UserState
+from freshet.models.compiled import compiled
+from freshet.models.user_state import NOTHING, Ints, Users, UserState
 
 Floats = NDArray[np.float32]
 
@@ -88,21 +89,75 @@ class Source(Protocol):
         """Return at most k candidates; what the user has seen or bought may be among them, filters come later."""
 
 
+Told = Callable[[Ints, Ints], list[Evidence]]
+"""Called once for a batch with the users, as rows, and the items that end up on their lists, both int64 [m]."""
+
+
+class Finds(NamedTuple):
+    """Candidates of one source for the B users of a batch.
+
+    Attributes:
+        items: int64 [B, n], best first, 0 behind the last one of each user.
+        scores: float32 [B, n], falling, 0 behind the last.
+        because: tells the evidence of some of them.
+    """
+
+    items: Ints
+    scores: Floats
+    because: Told
+
+
+@runtime_checkable
+class BatchSource(Source, Protocol):
+    """A source that finds candidates for a whole batch at once: what it costs to begin is then paid once a batch."""
+
+    def finds(self, users: Users, k: int) -> Finds:
+        """Return at most k candidates for each user, those that `candidates` returns."""
+
+
+def asked_one_by_one(find: Callable[[UserState], Found], users: Users, k: int) -> Finds:
+    """Return what a source finds for each user of a batch, asked in turn."""
+    found = [find(user) for user in users.states]
+    items, scores = np.zeros((len(found), k), np.int64), np.zeros((len(found), k), np.float32)
+    for one, row, those in zip(found, items, scores, strict=True):
+        row[: len(one.items)], those[: len(one.items)] = one.items, one.scores
+
+    def because(rows: Ints, listed: Ints) -> list[Evidence]:
+        order = np.argsort(rows, kind="stable")
+        told = list[tuple[int, Evidence]]()
+        for places in np.split(order, np.flatnonzero(np.diff(rows[order])) + 1):
+            if len(places):
+                evidence = found[rows[places[0]]].because(listed[places].tolist())
+                told += zip(places.tolist(), evidence, strict=True)
+        return [evidence for _, evidence in sorted(told, key=lambda pair: pair[0])]
+
+    return Finds(items, scores, because)
+
+
+@compiled
+def scores_of(items: Ints, scores: Floats, rows: Ints, listed: Ints) -> Floats:
+    """Return the scores of items that were found: float32 [m]; the first arrays are those of `Finds`."""
+    found = np.zeros(len(rows), np.float32)
+    for at in range(len(rows)):
+        row = rows[at]
+        for place in range(items.shape[1]):
+            if items[row, place] == listed[at]:
+                found[at] = scores[row, place]
+                break
+    return found
+
+
+def told_by_number(items: Ints, strengths: Floats, kind: str, text: str) -> Told:
+    """Return what tells evidence that no other items are behind, only a number each: [B, n], beside the items."""
+
+    def because(rows: Ints, listed: Ints) -> list[Evidence]:
+        return [Evidence(kind, (), text, one) for one in scores_of(items, strengths, rows, listed).tolist()]
+
+    return because
+
+
 class Learner(Protocol):
     """What learns from each event in process, as the trends job does for all workers."""
 
     def learn(self, user: UserState, item: int, weight: float) -> None:
         """Take in that the user, as he was before it, had an event with an item at `user.now_ms`."""
-
-
-def best(scores: NDArray[Any], k: int) -> Ints:
-    """Return the positions of the k largest scores above 0, largest first, equal ones in order: int64 [n].
-
-    >>> best(np.array([0.0, 2.0, 1.0, 2.0]), 2)
-    array([1, 3])
-    """
-    there = np.flatnonzero(scores > 0)
-    if len(there) > k:
-        there = there[np.argpartition(-scores[there], k - 1)[:k]]
-        there.sort()
-    return there[np.argsort(-scores[there], kind="stable")]

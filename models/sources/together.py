@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.sources.source import Evidence, Found, best, each
+from freshet.models.best import best
+from freshet.models.sources.source import Evidence, Found, each
 from freshet.models.user_state import Ints, UserState
 
 Reals = NDArray[np.float64]

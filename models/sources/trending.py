@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from freshet.models.best import best
 from freshet.models.sources.popular import Segment, everybody
 from freshet.models.sources.rows import Rows
-from freshet.models.sources.source import Found, best, found_by_number, nothing_found
+from freshet.models.sources.source import Found, found_by_number, nothing_found
 from freshet.models.user_state import UserState
 
 PRIOR = 5.0
@@ -39,4 +40,4 @@ class Trending:
         growth = (self._ratio * now + PRIOR) / (np.maximum(slow[members], now) + PRIOR)
         scores = np.where((growth >= LEAST) & (members > 0), growth * np.sqrt(now), 0.0).astype(np.float32)
         top = best(scores, k)
-        return found_by_number(members[top], scores[top], "trend", "on the rise", growth[top])
+        return found_by_number(members[top].astype(np.int64), scores[top], "trend", "on the rise", growth[top])

@@ -13,7 +13,6 @@ from freshet.models.candidates import (
     CovisitTable,
     candidates,
 )
-from freshet.models.ranking import padded
 
 ITEMS = 30
 
@@ -60,12 +59,6 @@ def test_a_user_without_known_items_gets_popular_ones() -> None:
     found = candidates(np.zeros(20, np.int64), table, np.array([3, 1, 2]), 2)
     assert found.indices.tolist() == [3, 1]
     assert found.sources.tolist() == [POPULAR, POPULAR]
-
-
-def test_short_rows_are_padded_with_zero() -> None:
-    table = CovisitTable(np.zeros((4, 1), np.int32), np.zeros((4, 1), np.float32))
-    rows = [candidates(np.array(recent, np.int64), table, np.array([1, 2, 3]), 3) for recent in ([], [1, 2])]
-    assert padded([found.indices for found in rows], 3).tolist() == [[1, 2, 3], [3, 0, 0]]
 
 
 def test_a_table_survives_being_written(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from freshet.models.merge import Share
 from freshet.models.panel import Panel
 from freshet.models.sources.source import Evidence, Found, Source, each
-from freshet.models.user_state import UserState
+from freshet.models.user_state import Users, UserState
 
-NOBODY = UserState(now_ms=0)
+NOBODY = Users([UserState(now_ms=0)])
 
 
 @dataclass
@@ -42,7 +42,7 @@ def test_every_source_with_a_share_is_asked_and_the_others_are_not() -> None:
     wanted, unwanted, off = Steady("wanted", [1, 2]), Steady("unwanted", [3]), Steady("off", [4])
     sources = {one.name: one for one in (wanted, unwanted, off)}
     panel = Panel(sources, [Share("wanted", 5), Share("off", 0)], k=5, size=10)
-    assert panel.pool(NOBODY).items.tolist() == [1, 2]
+    assert panel.pools(NOBODY).items.tolist() == [[1, 2, 0, 0, 0]]
     assert (len(wanted.asked), len(unwanted.asked), len(off.asked)) == (1, 0, 0)
 
 
@@ -56,7 +56,7 @@ def test_a_source_that_fails_is_counted_and_told_and_the_others_go_on(caplog: py
     panel = Panel(sources, [Share("broken", 2), Share("steady", 2)], k=4, size=10)
     with caplog.at_level(logging.ERROR):
         for _ in range(5):
-            assert panel.pool(NOBODY).items.tolist() == [7]
+            assert panel.pools(NOBODY).items.tolist() == [[7, 0, 0, 0]]
     assert panel.timings["broken"].failures == 5
     assert panel.timings["steady"].failures == 0
     assert len(caplog.records) == 3  # the first, second and fourth time
@@ -66,14 +66,15 @@ def test_a_source_that_fails_is_counted_and_told_and_the_others_go_on(caplog: py
 def test_each_source_is_timed() -> None:
     panel = Panel({"steady": Steady("steady", [7])}, [Share("steady", 2)], k=4, size=10)
     for _ in range(3):
-        panel.pool(NOBODY)
+        panel.pools(NOBODY)
     timing = panel.timings["steady"]
-    assert timing.calls == 3
+    assert timing.users == 3
     assert 0 < timing.mean_us <= timing.worst_ns / 1000
 
 
 def test_the_evidence_of_a_pooled_item_comes_from_the_source_that_brought_it_in() -> None:
     sources = {"one": Steady("one", [1]), "two": Steady("two", [1, 2])}
-    pool = Panel(sources, [Share("one", 1), Share("two", 2)], k=3, size=5).pool(NOBODY)
-    told = [pool.found[source].because([item])[0].text for item, source in zip(pool.items, pool.sources, strict=True)]
+    pool = Panel(sources, [Share("one", 1), Share("two", 2)], k=3, size=5).pools(NOBODY)
+    pairs = zip(pool.items[0, :2], pool.sources[0, :2], strict=True)
+    told = [pool.finds[source].because(np.array([0]), np.array([item]))[0].text for item, source in pairs]
     assert told == ["one", "two"]

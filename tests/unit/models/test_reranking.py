@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freshet.models.reranking.batch import BatchReranker, Pools
 from freshet.models.reranking.config import Rules
+from freshet.models.reranking.fill import NOBODY
 from freshet.models.reranking.moves import Move
 from freshet.models.reranking.pool import Names, Past, Pool
 from freshet.models.reranking.rerank import Reranked, Reranker
@@ -377,3 +379,75 @@ def test_a_quota_at_most_holds_while_there_are_others(pool: Pool, most: int) -> 
     assert pool.sources is not None
     others = int((pool.sources != 1).sum())
     assert (pool.sources[made.positions] == 1).sum() <= max(most, 10 - others)
+
+
+# ---- A batch at once -----------------------------------------------------------------------------------------------------
+
+
+def batch_of(pools_of_users: Sequence[Pool]) -> Pools:
+    """The pools of some users one behind the other, filled up to the longest."""
+    size = max(1, *map(len, pools_of_users))
+    columns: dict[str, Any] = {}
+    for name in vars(pools_of_users[0]):
+        parts = [getattr(pool, name) for pool in pools_of_users]
+        if isinstance(parts[0], np.ndarray) and name != "vectors":
+            columns[name] = np.concatenate([np.pad(part, (0, size - len(part))) for part in parts])
+    outcomes = pools_of_users[0].probabilities
+    columns["probabilities"] = {
+        outcome: np.concatenate([np.pad(pool.probabilities[outcome], (0, size - len(pool))) for pool in pools_of_users])
+        for outcome in outcomes
+    }
+    width = max(pool.vectors.shape[1] for pool in pools_of_users if pool.vectors is not None)
+    vectors = [np.pad(pool.vectors, ((0, size - len(pool)), (0, width - pool.vectors.shape[1])))
+               for pool in pools_of_users if pool.vectors is not None]  # fmt: skip
+    rows = np.arange(len(pools_of_users) * size)
+    return Pools(Pool(**columns), len(pools_of_users), np.concatenate(vectors).astype(np.float32), rows)
+
+
+plain = st.builds(
+    lambda method, fields, withhold, best_of: Rules.model_validate(
+        {
+            "filters": {"purchased": {"repeat": "habit", "days": 10}, "seen": {"hours": 24}},
+            "boosts": [{"name": "promotion", "log_odds": 0.5, "promoted": True}],
+            "novelty": 0.05,
+            "exposure": {"demote_after": 2, "withhold_after": withhold},
+            "decay": {"by": "brand"},
+            "diversity": {"method": method, "best_of": best_of},
+            "windows": [{"by": by, "most": 1, "places": 3} for by in fields],
+            "new_items": {"places": [2, 5]},
+        }
+    ),
+    st.sampled_from(["dpp", "none"]),
+    st.lists(st.sampled_from(["category", "brand", "source"]), unique=True),
+    st.sampled_from([2, None]),
+    st.sampled_from([5, 150]),
+)
+"""Rules that compiled code fills lists by."""
+
+
+event_boosts = st.dictionaries(st.integers(1, 5), st.floats(-1, 1), max_size=2)
+
+
+@given(
+    st.lists(st.tuples(pools(), pasts, event_boosts), min_size=1, max_size=4),
+    st.one_of(plain, everything),
+    st.integers(1, 25),
+)
+def test_the_lists_of_a_batch_are_those_that_are_made_one_by_one(
+    users: list[tuple[Pool, Past, dict[int, float]]], given_rules: Rules, length: int
+) -> None:
+    drawn = [pool for pool, _, _ in users]
+    theirs = [replace(past, boosts=boosts, now_ms=past.now_ms + at) for at, (_, past, boosts) in enumerate(users)]
+    lists = BatchReranker(given_rules, NAMES).rerank(batch_of(drawn), length, theirs)
+    for user, (pool, past) in enumerate(zip(drawn, theirs, strict=True)):
+        made = Reranker(given_rules, NAMES).rerank(pool, length, past)
+        n = len(made.positions)
+        assert lists.positions[user].tolist() == [*made.positions.tolist(), *[NOBODY] * (length - n)]
+        assert lists.scores[user, :n] == pytest.approx(made.scores)
+        assert [set(moves) for moves in lists.moves[user]] == [set(moves) for moves in made.moves]
+
+
+def test_a_batch_without_users_has_no_lists() -> None:
+    nothing = np.zeros(0, np.int64)
+    pools_of_nobody = Pools(Pool(nothing, np.zeros(0, np.float32)), 0, np.zeros((1, 2), np.float32), nothing)
+    assert BatchReranker(rules(), NAMES).rerank(pools_of_nobody, 3, []).moves == []

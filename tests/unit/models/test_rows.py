@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freshet.models.sources import rows as module
-from freshet.models.sources.rows import LearntRows, Reading, found_in_rows
+from freshet.models.sources.rows import LearntRows, Reading, RowSums
 
 HALF_LIFE_MS = 1_000
 PAIRS = st.lists(
@@ -118,7 +118,7 @@ def test_scores_are_those_of_the_formula(pairs: list[Pair], reading: Reading, la
     for item, weight in zip(latest, weights.tolist(), strict=True):
         for member, count in counts[item].items():
             expected[member] += weight * count / (totals[item] ** reading.own * totals[member] ** reading.theirs)
-    found = found_in_rows(rows, np.array(latest), weights, reading, 9, "items", "near")
+    found = RowSums(rows, reading, "items", "near").found(np.array(latest), weights, 9)
     assert dict(zip(found.items.tolist(), found.scores.tolist(), strict=True)) == pytest.approx(
         {item: score for item, score in expected.items() if item in found.items}, rel=1e-3
     )
@@ -128,7 +128,7 @@ def test_scores_are_those_of_the_formula(pairs: list[Pair], reading: Reading, la
 def test_the_evidence_names_the_items_behind_the_strongest_first() -> None:
     rows = learnt([(1, 9, 1.0, 0), (2, 9, 5.0, 0), (3, 8, 1.0, 0)], half_life_ms=module.NEVER)
     latest = np.array([1, 2, 3])
-    found = found_in_rows(rows, latest, np.ones(3, np.float32), Reading(3, own=0.0), 5, "items", "near")
+    found = RowSums(rows, Reading(3, own=0.0), "items", "near").found(latest, np.ones(3, np.float32), 5)
     evidence = found.because([9])[0]
     assert evidence.items == (2, 1)
     assert evidence.strength == 6.0
