@@ -7,7 +7,7 @@ written; a process without either compiles anew, which takes seconds.
 
 import builtins
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 # PyFlink's worker puts a method of its own in the place of `print`, which numba looks up where builtins are.
 _print = builtins.print
@@ -19,13 +19,14 @@ finally:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
-"""Other threads of the process go on meanwhile; a division by zero gives infinity, as in numpy."""
-
 
 def compiled(function: Function) -> Function:
-    """Compile a function when it is first called; use it as a decorator."""
+    """Compile a function when it is first called; use it as a decorator.
+
+    Other threads of the process go on while it runs, and a division by zero gives infinity, as in numpy.
+    """
     try:
-        return njit(cache=True, **OPTIONS)(function)  # type: ignore[no-any-return]
+        made = njit(function, cache=True, nogil=True, error_model="numpy")
     except RuntimeError:  # there is nowhere to keep the code
-        return njit(**OPTIONS)(function)  # type: ignore[no-any-return]
+        made = njit(function, nogil=True, error_model="numpy")
+    return cast("Function", made)

@@ -27,9 +27,10 @@ from freshet.models.sources.covisits import CoVisits
 from freshet.models.sources.fed_rows import FedBaskets, FedRows
 from freshet.models.sources.followers import Followers
 from freshet.models.sources.rows import Reading
-from freshet.models.sources.shop import IN_CATEGORY, RECALLED, New, Popular, PopularInCategories, Standing, Trending
+from freshet.models.sources.shop import IN_CATEGORY, RECALLED, New, Popular, PopularInCategories, Trending
 from freshet.models.sources.source import Source
 from freshet.models.sources.together import Together
+from freshet.models.standing import Standing, StandingFeed
 from freshet.models.tiers import load_best
 from freshet.models.user_state import NOTHING, Ints
 from freshet.models.vectors import item_vectors
@@ -210,8 +211,12 @@ def _popularity(config: ServingConfig, live: LiveAssortment, known: int, running
 def _sources(
     config: ServingConfig, artefact: Artefact, live: LiveAssortment, popularity: PopularityFeed, running: ExitStack
 ) -> Mapping[str, Source]:
+    feed = StandingFeed(lambda: Standing(popularity.current, live.current))
+    feed.start()
+    running.callback(feed.stop)
+
     def now() -> Standing:
-        return Standing(popularity.current, live.current)
+        return feed.current
 
     sources: Sequence[Source] = (
         PopularInCategories(RECALLED, now, lambda user: user.recalled, "popular in a category that you look at a lot"),

@@ -1,36 +1,17 @@
-"""Sources that read how the shop stands now: what is popular, in a category or at all, what rises, what is new.
-
-Each keeps what it worked out for one standing of the counts or the catalogue, which changes every few seconds, and asks
-for it with a dictionary's look-up meanwhile.
-"""
+"""Sources that read how the shop stands now: what is popular, in a category or at all, what rises, what is new."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from freshet.models.assortment import Assortment
 from freshet.models.compiled import compiled
-from freshet.models.features import DAY_MS, trend_ratio
-from freshet.models.popularity import Popularity
+from freshet.models.features import DAY_MS
 from freshet.models.sources.source import Finds, Floats, Found, found_by_number, nothing_found, told_by_number
+from freshet.models.standing import Standing
 from freshet.models.user_state import NOTHING, Ints, Users, UserState
 
 POPULAR, IN_CATEGORY, RECALLED, TRENDING, NEW = "popular", "favourite-category", "category", "trending", "new"
-
-
-@dataclass(frozen=True, eq=False)
-class Standing:
-    """The counts and the catalogue as they stand at one instant."""
-
-    popularity: Popularity
-    assortment: Assortment
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """What changes when either does."""
-        return self.popularity.generation, self.assortment.generation
 
 
 Now = Callable[[], Standing]
@@ -63,12 +44,6 @@ def by_rank(items: Ints) -> Floats:
     return np.asarray(1.0 / np.arange(1, len(items) + 1), np.float32)
 
 
-def sold(order: Ints, assortment: Assortment) -> Ints:
-    """Return the items of an order that the catalogue knows and has in stock."""
-    order = order[order <= len(assortment)]
-    return np.asarray(order[assortment.in_stock[order]], np.int64)
-
-
 class Popular:
     """What happens most now, for everybody."""
 
@@ -76,23 +51,18 @@ class Popular:
 
     def __init__(self, now: Now) -> None:
         self._now = now
-        self._key: tuple[int, int] | None = None
-        self._ranking = NONE
 
     def candidates(self, user: UserState, k: int) -> Found:
         """Return the k most popular items."""
-        return self._standing().first(k, "popular right now")
+        return self._ranking(k).first(k, "popular right now")
 
     def finds(self, users: Users, k: int) -> Finds:
         """See `BatchSource`."""
-        return self._standing().finds(len(users), k, "popular right now")
+        return self._ranking(k).finds(len(users), k, "popular right now")
 
-    def _standing(self) -> Ranking:
-        standing = self._now()
-        if standing.key != self._key:
-            items = sold(standing.popularity.order, standing.assortment)
-            self._ranking, self._key = Ranking(items, by_rank(items)), standing.key
-        return self._ranking
+    def _ranking(self, k: int) -> Ranking:
+        items = self._now().popular[:k]
+        return Ranking(items, by_rank(items))
 
 
 class PopularInCategories:
@@ -105,15 +75,13 @@ class PopularInCategories:
         """Take the source's name, and which categories of a user count; only so many first ones do."""
         self.name = name
         self._now, self._categories, self._text, self._most = now, categories, text, most
-        self._key: tuple[int, int] | None = None
-        self._shelves = Shelves(NOTHING, NOTHING)
 
     def candidates(self, user: UserState, k: int) -> Found:
         """Return the most popular items of the categories, at most k in all."""
         wanted = self._categories(user)[: self._most]
         if not len(wanted):
             return nothing_found()
-        items = in_turn(wanted[None], *self._standing(), k)[0]
+        items = in_turn(wanted[None], *self._now().shelves, k)[0]
         items = items[items > 0]
         return Ranking(items, by_rank(items)).first(k, self._text, "segment")
 
@@ -123,36 +91,9 @@ class PopularInCategories:
         for row, user in zip(wanted, users.states, strict=True):
             own = self._categories(user)[: self._most]
             row[: len(own)] = own
-        items = in_turn(wanted, *self._standing(), k) if wanted.any() else np.zeros((len(users), 0), np.int64)
-        scores = np.where(items > 0, by_rank(items[0]), np.float32(0)) if len(items) else np.zeros((0, 0), np.float32)
+        items = in_turn(wanted, *self._now().shelves, k) if wanted.any() else np.zeros((len(users), 0), np.int64)
+        scores = np.where(items > 0, 1.0 / np.arange(1, items.shape[1] + 1), 0.0).astype(np.float32)
         return Finds(items, scores, told_by_number(items, scores, "segment", self._text))
-
-    def _standing(self) -> "Shelves":
-        standing = self._now()
-        if standing.key != self._key:
-            self._shelves, self._key = by_category(standing), standing.key
-        return self._shelves
-
-
-class Shelves(NamedTuple):
-    """The items by category, the most popular of each first.
-
-    Attributes:
-        items: int64 [n].
-        ends: int64 [c + 1]: those of category c stand from `ends[c - 1]` up to `ends[c]`, and none has category 0.
-    """
-
-    items: Ints
-    ends: Ints
-
-
-def by_category(standing: Standing) -> Shelves:
-    """Return the items in stock by category."""
-    items = sold(standing.popularity.order, standing.assortment)
-    items = items[standing.assortment.category[items] > 0]
-    categories = standing.assortment.category[items]
-    order = np.argsort(categories, kind="stable")
-    return Shelves(items[order], np.cumsum(np.bincount(categories)))
 
 
 @compiled
@@ -187,32 +128,16 @@ class Trending:
 
     name = TRENDING
 
-    def __init__(self, now: Now, least: float = 1.5) -> None:
-        """Take by how much the rate of the hour must exceed that of the day."""
-        self._now, self._least = now, least
-        self._key: tuple[int, int] | None = None
-        self._ranking = NONE
+    def __init__(self, now: Now) -> None:
+        self._now = now
 
     def candidates(self, user: UserState, k: int) -> Found:
         """Return the k items that rise most."""
-        return self._standing().first(k, "rising now")
+        return Ranking(*self._now().rising).first(k, "rising now")
 
     def finds(self, users: Users, k: int) -> Finds:
         """See `BatchSource`."""
-        return self._standing().finds(len(users), k, "rising now")
-
-    def _standing(self) -> Ranking:
-        standing = self._now()
-        if standing.key != self._key:
-            self._ranking, self._key = self._rising(standing), standing.key
-        return self._ranking
-
-    def _rising(self, standing: Standing) -> Ranking:
-        counts = standing.popularity.counts
-        ratios = trend_ratio(counts[:, 0], counts[:, 1])
-        rising = np.flatnonzero(ratios >= self._least)
-        items = sold(rising[np.argsort(-ratios[rising], kind="stable")], standing.assortment)
-        return Ranking(items, ratios[items].astype(np.float32))
+        return Ranking(*self._now().rising).finds(len(users), k, "rising now")
 
 
 class New:
@@ -223,13 +148,10 @@ class New:
     def __init__(self, now: Now, days: float = 14.0) -> None:
         """Take how long an item is new."""
         self._now, self._span_ms = now, days * DAY_MS
-        self._key: tuple[int, int] | None = None
-        self._since: Ints = NOTHING
-        self._items: Ints = NOTHING
 
     def candidates(self, user: UserState, k: int) -> Found:
         """Return the k newest items."""
-        since, newest = self._standing()
+        newest, since = self._now().newest
         ages = user.now_ms - since[: 2 * k]
         fresh = (ages >= 0) & (ages < self._span_ms)
         scores = (1.0 - ages[fresh] / self._span_ms).astype(np.float32)
@@ -237,7 +159,7 @@ class New:
 
     def finds(self, users: Users, k: int) -> Finds:
         """See `BatchSource`."""
-        since, newest = self._standing()
+        newest, since = self._now().newest
         now = np.array([user.now_ms for user in users.states], np.int64)
         if not len(since) or since[0] <= now.min(initial=since[0]) - self._span_ms:
             return NONE.finds(len(users), k, "new here")
@@ -248,13 +170,3 @@ class New:
         scores = np.maximum(1.0 - np.take_along_axis(ages, order, 1) / self._span_ms, 1e-6)
         scores = np.where(items > 0, scores, 0.0).astype(np.float32)
         return Finds(items, scores, told_by_number(items, scores, "trend", "new here"))
-
-    def _standing(self) -> tuple[Ints, Ints]:
-        """Return since when items are sold, and these, the newest first."""
-        standing = self._now()
-        if standing.key != self._key:
-            since = standing.assortment.available_since
-            items = sold(np.flatnonzero(since > 0), standing.assortment)
-            self._items = items[np.argsort(-since[items], kind="stable")]
-            self._since, self._key = since[self._items], standing.key
-        return self._since, self._items

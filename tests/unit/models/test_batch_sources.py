@@ -16,8 +16,9 @@ from freshet.models.sources.again import Again
 from freshet.models.sources.covisits import CoVisitLearner, CoVisits
 from freshet.models.sources.followers import FollowerLearner, Followers
 from freshet.models.sources.rows import LearntRows
-from freshet.models.sources.shop import New, Popular, PopularInCategories, Standing, Trending
+from freshet.models.sources.shop import New, Popular, PopularInCategories, Trending
 from freshet.models.sources.source import BatchSource, Finds, Found, Source, asked_one_by_one
+from freshet.models.standing import Standing, StandingFeed
 from freshet.models.user_state import Users, UserState
 from freshet.models.vocabulary import Vocabulary
 
@@ -116,3 +117,17 @@ def test_the_evidence_of_several_users_comes_in_the_order_in_which_it_is_asked_f
     finds = asked_one_by_one(lambda user: Again().candidates(user, 4), users, 4)
     assert finds.items.tolist() == [[3, 2, 0, 0], [5, 0, 0, 0]]
     assert [one.items for one in finds.because(np.array([1, 0, 0]), np.array([5, 2, 3]))] == [(5,), (2,), (3,)]
+
+
+def test_a_standing_is_worked_out_when_the_counts_or_the_catalogue_change() -> None:
+    first, second = the_shop(1), the_shop(2)
+    newer = Popularity.standing(second.popularity.counts, np.full(ITEMS + 1, NOW_MS), 2)
+    shown = [first, first, Standing(newer, first.assortment)]
+    feed = StandingFeed(lambda: shown.pop(0))
+    assert feed.current is first
+    assert "shelves" in vars(feed.current)
+    feed.refresh()
+    assert feed.current is first
+    feed.refresh()
+    assert feed.current.popularity is newer
+    assert "shelves" in vars(feed.current)
