@@ -16,7 +16,9 @@ from pathlib import Path
 import fresh
 import latency
 import peer
+import rerank
 import scoring
+import sources
 from figures import RESULTS, merge, show, this_run
 from harness import MIB, ROOT, Bench, bench_stack
 from one_topic import OneTopic
@@ -108,6 +110,18 @@ def scoring_alone(bench: Bench, options: Options) -> Figures:
     return scoring.figures(bench, scoring.QUICK if options.quick else scoring.FULL, console)
 
 
+def without_a_stack(options: Options) -> Figures:
+    """Measure what a list costs in process: re-ranking, and each candidate source."""
+    found: Figures = {}
+    if options.wants("rerank"):
+        console.print("[bold]rerank[/bold] ...")
+        found |= rerank.measure(500 if options.quick else rerank.LISTS)[0]
+    if options.wants("sources"):
+        console.print("[bold]sources[/bold] ...")
+        found |= sources.measure(console, 100 if options.quick else sources.USERS)
+    return found
+
+
 @dataclass(frozen=True)
 class Group:
     """Benchmarks that share a stack."""
@@ -125,7 +139,7 @@ GROUPS = (
     Group(("latency",), latencies),
     Group(("scoring",), scoring_alone),
 )
-NAMES = tuple(name for group in GROUPS for name in group.names)
+NAMES = (*(name for group in GROUPS for name in group.names), "rerank", "sources")
 
 
 def run(options: Options) -> Figures:
@@ -133,6 +147,7 @@ def run(options: Options) -> Figures:
     found: Figures = {}
     if options.wants("quix"):
         peer.environment()  # before anything else runs: it may have to be downloaded
+    found |= without_a_stack(options)
     for group in GROUPS:
         if any(options.wants(name) for name in group.names):
             with bench_stack(state_backend=group.state_backend) as bench:

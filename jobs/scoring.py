@@ -41,8 +41,8 @@ def build(env: TableEnvironment, settings: Settings) -> StatementSet:
     env.execute_sql(sink("lists", columns, kafka, topic=RECOMMENDATIONS, key="subject", exactly_once=True))
     statements = env.create_statement_set()
     statements.add_insert_sql(
-        "INSERT INTO lists SELECT subject, payload FROM (SELECT subject, score(payload) AS payload FROM updates) "
-        "WHERE payload IS NOT NULL"
+        "INSERT INTO lists SELECT subject, list FROM (SELECT subject, score(payload) AS made FROM updates) "
+        "CROSS JOIN UNNEST(made) AS lists_made(list)"
     )
     return statements
 

@@ -80,10 +80,11 @@ class ListMaker:
         shop: Callable[[], Shop],
         writer: ListWriter,
         config_version: str = "",
+        ages_s: Mapping[str, Callable[[], float]] = {},
         close: Callable[[], None] = lambda: None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """Take what lists are made of; `shop` gives what stands now, and `close` ends the feeds."""
+        """Take what lists are made of; `shop` gives what stands now, `ages_s` how old that is, and `close` ends the feeds."""
         self._places = places
         self._profiles = profiles
         self._rules = rules
@@ -92,6 +93,7 @@ class ListMaker:
         self._writer = writer
         self._config_version = config_version
         self._now_ms = now_ms
+        self._ages_s = ages_s
         self.close = close
         self._hot_generation = 0
         self.tally = Tally()
@@ -105,6 +107,23 @@ class ListMaker:
     def provider(self) -> str:
         """Where the model runs."""
         return self._ranker.scorer.provider
+
+    @property
+    def gauges(self) -> Mapping[str, Callable[[], float]]:
+        """What is to be watched, by the name of a metric: ages and times in milliseconds, counts since the start."""
+        ages = {f"{name}_age_ms": lambda age_s=age_s: 1000 * age_s() for name, age_s in self._ages_s.items()}
+        sources = {
+            f"source_{name.replace('.', '_').replace('-', '_')}_{what}": lambda one=one, what=what: getattr(one, what)
+            for name, one in self.timings.items()
+            for what in ("mean_us", "failures")
+        }
+        tally = {
+            "lists_withheld": lambda: self.tally.withheld,
+            "model_failures": lambda: self._ranker.scorer.tally.failures,
+            "batches_by_light_model": lambda: self._ranker.scorer.tally.light,
+            "batches_without_model": lambda: self._ranker.scorer.tally.none,
+        }
+        return {**ages, **sources, **tally}
 
     @property
     def timings(self) -> dict[str, Timing]:

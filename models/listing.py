@@ -1,5 +1,6 @@
 """Makes lists from ranked candidates, and tells of each place who proposed it, why, and what moved it."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +38,9 @@ MODEL, EVENT_RULE = "model", "event rule"
 
 NO_BOOSTS: Mapping[int, float] = {}
 NO_EVIDENCE = Evidence("", (), "", 0.0)
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +230,13 @@ def _evidence(finds: Sequence[Finds], users: Ints, items: Ints, sources: Ints) -
     told: list[Evidence] = [NO_EVIDENCE] * len(items)
     for source in np.unique(sources).tolist():
         places = np.flatnonzero(sources == source)
-        for place, evidence in zip(places.tolist(), finds[source].because(users[places], items[places]), strict=True):
+        try:
+            because = finds[source].because(users[places], items[places])
+        except Exception:
+            log.exception(
+                "A source could not say why it found %d items; they are listed without a reason.", len(places)
+            )
+            continue
+        for place, evidence in zip(places.tolist(), because, strict=True):
             told[place] = evidence
     return told

@@ -6,6 +6,7 @@ user's own; the whole vocabulary every few seconds is little.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,7 +99,13 @@ class PopularityFeed:
         self._counts, self._as_of = np.zeros((1, len(FEATURES))), np.zeros(1, np.int64)
         self._next = often
         self._is_over = threading.Event()
+        self._swept_at_s = time.monotonic()
         self.current = self._swept(range(len(items())), generation=1, sweep_s=0.0)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last sweep began of which the counts are."""
+        return time.monotonic() - self._swept_at_s
 
     def start(self) -> None:
         """Begin to follow the store."""
@@ -111,7 +118,9 @@ class PopularityFeed:
     def _follow(self) -> None:
         while not self._is_over.is_set():
             try:
+                begun = time.monotonic()
                 self.current = self._swept(self._turn(), self.current.generation + 1, self._sweep_s)
+                self._swept_at_s = begun
             except Exception:
                 if not self._is_over.is_set():
                     log.exception("Item popularity could not be read; the last reading is used.")

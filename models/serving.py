@@ -23,10 +23,14 @@ from freshet.models.popularity import FEATURES as POPULARITY_FEATURES
 from freshet.models.popularity import PopularityFeed
 from freshet.models.profiles import Index, ProfileReader
 from freshet.models.ranking import Ranker, Stand
+from freshet.models.sources.again import Again
+from freshet.models.sources.content import Content, KeptAlike
 from freshet.models.sources.covisits import CoVisits
 from freshet.models.sources.fed_rows import FedBaskets, FedRows
+from freshet.models.sources.fed_sessions import SessionFeed
 from freshet.models.sources.followers import Followers
 from freshet.models.sources.rows import Reading
+from freshet.models.sources.sessions import LearntSessions, SessionNeighbours
 from freshet.models.sources.shop import IN_CATEGORY, RECALLED, New, Popular, PopularInCategories, Trending
 from freshet.models.sources.source import Source
 from freshet.models.sources.together import Together
@@ -46,6 +50,8 @@ log = logging.getLogger(__name__)
 POPULARITY_SWEEP_S = 5.0
 TREND_LOOK_S = 0.5
 TREND_WIDTH = 100
+SESSION_LOOK_S = 5.0
+SESSIONS = 20_000
 NOT_LOOKED_UP = -1
 ROOM = 4_096
 """Items that may come into the catalogue before the worker is started anew, and have rows of trends."""
@@ -114,7 +120,7 @@ def load_list_maker(config: ServingConfig) -> ListMaker:
     live = _live(config, placements, artefact, vectors)
     running.callback(live.close)
     popularity = _popularity(config, live, len(artefact.vocabulary), running)
-    sources = _sources(config, artefact, live, popularity, running)
+    sources, trends = _sources(config, artefact, live, popularity, running)
     pipe = _pipe(config, running)
     rules = ActiveRules(pipe)
     proxies = Proxies(live, len(artefact.vocabulary))
@@ -138,10 +144,18 @@ def load_list_maker(config: ServingConfig) -> ListMaker:
         shop=lambda: Shop(live.current, popularity.current, vectors, proxies.of),
         writer=live.writer,
         config_version=placements.version,
+        ages_s={"catalog": lambda: live.feed.age_s, "popularity": lambda: popularity.age_s} | _ages_of(trends),
         close=running.close,
     )
     maker.warm_up()
     return maker
+
+
+def _ages_of(trends: Mapping[str, RowsFeed | SessionFeed]) -> dict[str, Callable[[], float]]:
+    def age_of(feed: RowsFeed | SessionFeed) -> Callable[[], float]:
+        return lambda: feed.age_s
+
+    return {f"trend_{name}": age_of(feed) for name, feed in trends.items()}
 
 
 def unit_vectors(artefact: Artefact) -> Floats:
@@ -210,7 +224,8 @@ def _popularity(config: ServingConfig, live: LiveAssortment, known: int, running
 
 def _sources(
     config: ServingConfig, artefact: Artefact, live: LiveAssortment, popularity: PopularityFeed, running: ExitStack
-) -> Mapping[str, Source]:
+) -> tuple[Mapping[str, Source], Mapping[str, RowsFeed | SessionFeed]]:
+    """Return the sources by name, and what keeps the rows of each trend current."""
     feed = StandingFeed(lambda: Standing(popularity.current, live.current))
     feed.start()
     running.callback(feed.stop)
@@ -218,6 +233,7 @@ def _sources(
     def now() -> Standing:
         return feed.current
 
+    learnt, feeds = _trends(config, live, running)
     sources: Sequence[Source] = (
         PopularInCategories(RECALLED, now, lambda user: user.recalled, "popular in a category that you look at a lot"),
         PopularInCategories(IN_CATEGORY, now, lambda user: user.categories, "popular in a category that you look at"),
@@ -225,26 +241,38 @@ def _sources(
         Trending(now),
         New(now),
         Popular(now),
-        *_trends(config, live, running),
+        Again(),
+        Content(KeptAlike(lambda: live.likeness)),
+        *learnt,
     )
-    return {source.name: source for source in sources}
+    return {source.name: source for source in sources}, feeds
 
 
-def _trends(config: ServingConfig, live: LiveAssortment, running: ExitStack) -> Sequence[Source]:
-    """Return the sources that read what the trends job keeps; they find nothing where it does not run."""
+def _trends(
+    config: ServingConfig, live: LiveAssortment, running: ExitStack
+) -> tuple[Sequence[Source], Mapping[str, RowsFeed | SessionFeed]]:
+    """Return the sources that read what the trends job keeps, which find nothing where it does not run, and the feeds."""
+    feeds = dict[str, RowsFeed | SessionFeed]()
 
     def rows(name: str, keys: Callable[[], Mapping[str, int]], size: int) -> FedRows:
         matrix = RowMatrix(size, TREND_WIDTH, HALF_LIVES_MS[name])
         feed = RowsFeed(_pipe(config, running), name, keys(), live.current.index_of, matrix)
         feed.start(TREND_LOOK_S)
         running.callback(feed.stop)
+        feeds[name] = feed
         return FedRows(matrix, lambda: time.time_ns() // 1_000_000)
 
     items = len(live.current) + ROOM
     by_item = {name: rows(name, lambda: live.current.index_of, items) for name in ("followers", "covisits", "together")}
     baskets = FedBaskets(by_item["together"], rows("baskets", lambda: {"all": 1}, 1))
-    return (
+    sessions = LearntSessions(SESSIONS)
+    feeds["sessions"] = SessionFeed(_pipe(config, running), "sessions", live.current.index_of, sessions)
+    feeds["sessions"].start(SESSION_LOOK_S)
+    running.callback(feeds["sessions"].stop)
+    sources = (
         Followers(by_item["followers"]),
         CoVisits(by_item["covisits"], name="visited-around"),
         Together(baskets, items),
+        SessionNeighbours(sessions),
     )
+    return sources, feeds

@@ -1,5 +1,6 @@
 """What is like the user's latest items by what the catalogue says of them: for items that nobody has touched yet."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,9 @@ from freshet.models.sources.source import Evidence, Floats, Found, each, nothing
 from freshet.models.user_state import Ints, UserState
 
 LAST = 3
+
+MOST = 500
+"""Items that are remembered for one."""
 
 
 class Alike(Protocol):
@@ -49,3 +53,23 @@ class Content:
             return Evidence("content", tuple(origins[mine][order].tolist()), "much like", float(parts[mine].max()))
 
         return Found(there[top], scores[top].astype(np.float32), each(because))
+
+
+class KeptAlike:
+    """Remembers what is like the items that were asked for, as long as the description of the catalogue is the same."""
+
+    def __init__(self, now: Callable[[], Alike], kept: int = 10_000) -> None:
+        """Take what gives the description as it stands now, and how many items to remember."""
+        self._now, self._kept = now, kept
+        self._alike: Alike | None = None
+        self._found: dict[int, tuple[Ints, Floats]] = {}
+
+    def nearest(self, item: int, k: int) -> tuple[Ints, Floats]:
+        """See `Alike`."""
+        alike = self._now()
+        if alike is not self._alike or len(self._found) >= self._kept:
+            self._alike, self._found = alike, {}
+        if item not in self._found:
+            self._found[item] = alike.nearest(item, MOST)
+        items, likeness = self._found[item]
+        return items[:k], likeness[:k]

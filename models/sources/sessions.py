@@ -62,7 +62,15 @@ class LearntSessions:
 
     def learn(self, user: UserState, item: int, weight: float) -> None:
         """Take in an event; see `Learner`."""
-        session = self._session(user, item)
+        self._append(self._session(user, item), item)
+
+    def add(self, items: Ints) -> None:
+        """Take in a session that is over: int64 [n], the oldest first; of a longer one the last 50."""
+        session = self._next_session()
+        for item in items[-LONGEST:].tolist():
+            self._append(session, item)
+
+    def _append(self, session: int, item: int) -> None:
         place, length = session % self._capacity, int(self._lengths[session % self._capacity])
         self._items[place, length] = item
         self._lengths[place] = length + 1
@@ -92,12 +100,16 @@ class LearntSessions:
         return session
 
     def _begin(self, first: tuple[int, int]) -> int:
-        session = self._begun[first] = self._next
+        session = self._begun[first] = self._next_session()
+        if len(self._begun) > 2 * self._capacity:
+            self._begun = {key: one for key, one in self._begun.items() if one >= self._next - self._capacity}
+        return session
+
+    def _next_session(self) -> int:
+        session = self._next
         self._next += 1
         self._items[session % self._capacity] = 0
         self._lengths[session % self._capacity] = 0
-        if len(self._begun) > 2 * self._capacity:
-            self._begun = {key: one for key, one in self._begun.items() if one >= self._next - self._capacity}
         return session
 
     def _make_room(self, item: int) -> None:

@@ -180,11 +180,16 @@ def rules(counts: BasketCounts, basket: Ints, follower: int, least: float = LEAS
     leaders = counts.totals(basket)
     n_follower, n = float(counts.totals(np.array([follower]))[0]), counts.baskets
     found = [
-        Rule(item, follower, n_ij / n, n_ij / n_i, n_ij * n / (n_i * n_follower))
+        Rule(item, follower, _share(n_ij, n), n_ij / n_i, _share(n_ij * n, n_i * n_follower))
         for item, n_ij, n_i in zip(basket.tolist(), shared.tolist(), leaders.tolist(), strict=True)
         if n_ij >= least
     ]
     return sorted(found, key=lambda rule: (-rule.confidence, rule.leader))
+
+
+def _share(part: float, whole: float) -> float:
+    """Return a part of a whole that may not have been read yet, and is 0 then."""
+    return part / whole if whole else 0.0
 
 
 class Together:

@@ -1,6 +1,7 @@
 """Trends in a real Redis: what may be written over what, and that a reader finds exactly what has changed."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 import redis
 
 from contracts.redis_server import RedisServer
+from freshet.models.sources.fed_sessions import SessionFeed
+from freshet.models.sources.sessions import LearntSessions, SessionNeighbours
+from freshet.models.user_state import UserState
 from freshet.schemas.keys import TrendRow, TrendSet
 from freshet.udfs.redis_pipe import RedisPipe, Script
 from freshet.udfs.trend_reader import (
@@ -198,3 +202,40 @@ def test_a_look_that_fails_is_made_good_by_the_next(pipe: RedisPipe, monkeypatch
     assert members(matrix, "item-1") == {2: 1.0}
     feed.look()
     assert members(matrix, "item-1") == {7: 1.0}
+
+
+# ---- Sessions -------------------------------------------------------------------------------------------------------
+
+
+def ends(pipe: RedisPipe, end: int, *items: str) -> None:
+    adds(pipe, json.dumps({"end": end, "items": items}), end, name="sessions", capacity=100)
+
+
+def test_a_session_is_taken_in_once_and_one_that_comes_late_too(pipe: RedisPipe) -> None:
+    ends(pipe, HOUR_MS, "item-1", "item-2")
+    sessions = LearntSessions()
+    feed = SessionFeed(pipe, "sessions", ITEMS, sessions)
+    assert sessions.of(np.array([0]))[0, :3].tolist() == [1, 2, 0]
+    assert feed.look() == 0
+    ends(pipe, HOUR_MS + 5, "item-3", "unknown", "item-4")
+    ends(pipe, HOUR_MS - 5, "item-5", "item-6")
+    ends(pipe, HOUR_MS + 6, "unknown", "item-7")
+    assert feed.look() == 2
+    assert feed.look() == 0
+    found = SessionNeighbours(sessions).candidates(UserState(0, np.array([3])), 9)
+    assert set(found.items.tolist()) == {3, 4}
+    assert 0 <= feed.age_s < 60
+
+
+def test_the_feed_of_sessions_follows_the_store(pipe: RedisPipe, server: RedisServer) -> None:
+    sessions = LearntSessions()
+    feed = SessionFeed(RedisPipe(server.url), "sessions", ITEMS, sessions)
+    feed.start(0.01)
+    try:
+        ends(pipe, HOUR_MS, "item-1", "item-2")
+        deadline = time.monotonic() + 10
+        while not len(sessions.holding(np.array([1]))[1]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(sessions.holding(np.array([1]))[1]) == 1
+    finally:
+        feed.stop()

@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from freshet.submit import Cluster
+import httpx
+
+from freshet.submit import LIVE, Cluster
 
 JOBS = ("ingest", "features", "scoring")
 
@@ -33,3 +35,13 @@ def restarts(flink: Cluster, name: str) -> int:
     assert job is not None
     answer: Any = flink.get(f"/jobs/{job.id}/metrics?get=numRestarts")
     return int(float(answer[0]["value"]))
+
+
+def cancel(cluster: Cluster, name: str) -> None:
+    """Cancel a job, and wait until it is gone."""
+    job = cluster.live(name)
+    assert job is not None
+    httpx.patch(f"{cluster.url}/jobs/{job.id}?mode=cancel", timeout=10).raise_for_status()
+    until(
+        lambda: [one.state for one in cluster.jobs() if one.id == job.id and one.state not in LIVE], "the cancelled job"
+    )

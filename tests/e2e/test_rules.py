@@ -6,17 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from builders import FEATURE_REPO, an_interaction
-from e2e.running import is_running, until
+from e2e.running import cancel, is_running, until
 from freshet.lists import ListReader
 from freshet.models.artefact import Artefact
 from freshet.replay.produce import produce
 from freshet.schemas.topics import CATALOG, INTERACTIONS
 from freshet.settings import Settings
-from freshet.submit import LIVE, Cluster
+from freshet.submit import Cluster
 
 pytestmark = pytest.mark.e2e
 
@@ -63,15 +62,6 @@ def quick_rules(folder: Path) -> Path:
         text = text.replace(slow, quick)
     (folder / "definitions.py").write_text(text)
     return folder
-
-
-def cancel(cluster: Cluster, name: str) -> None:
-    job = cluster.live(name)
-    assert job is not None
-    httpx.patch(f"{cluster.url}/jobs/{job.id}?mode=cancel", timeout=10).raise_for_status()
-    until(
-        lambda: [one.state for one in cluster.jobs() if one.id == job.id and one.state not in LIVE], "the cancelled job"
-    )
 
 
 def sends(settings: Settings, user: str, kind: str, items: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import doctest
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,10 +82,11 @@ def a_source(kind: str, seed: int) -> Source:
     standing = the_shop(seed)
     if kind == "category":
         return PopularInCategories("category", lambda: standing, lambda user: user.categories, "popular in it")
-    return {"popular": Popular, "trending": Trending, "new": New}[kind](lambda: standing)
+    sources: dict[str, Source] = {one.name: one(lambda: standing) for one in (Popular, Trending, New)}
+    return sources[kind]
 
 
-def told(found: Found | Finds, user: int, k: int) -> list[tuple[int, float, object]]:
+def told(found: Found | Finds, user: int, k: int) -> list[Any]:
     """The items of a user with their scores and their evidence."""
     if isinstance(found, Found):
         items, scores = found.items, found.scores
@@ -105,9 +107,8 @@ def told(found: Found | Finds, user: int, k: int) -> list[tuple[int, float, obje
 @given(st.lists(states(), min_size=1, max_size=4), st.integers(0, 2**32), st.integers(1, 20))
 def test_a_batch_finds_what_its_users_find(kind: str, users: list[UserState], seed: int, k: int) -> None:
     source = a_source(kind, seed)
-    assert hasattr(source, "finds")
-    batch: BatchSource = source
-    finds = batch.finds(Users(users), k)
+    assert isinstance(source, BatchSource)
+    finds = source.finds(Users(users), k)
     for at, user in enumerate(users):
         assert told(finds, at, k) == told(source.candidates(user, k), 0, k)
 

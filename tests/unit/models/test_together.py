@@ -98,6 +98,15 @@ def test_a_proposal_names_the_items_of_the_cart_behind_it() -> None:
     assert (evidence.kind, evidence.items, evidence.strength) == ("rule", (BREAD,), 1.0)
 
 
+def test_a_proposal_tells_its_rule_before_the_number_of_all_baskets_has_been_read() -> None:
+    counts = counted(*[[BREAD, BUTTER]] * 4)
+    counts._baskets = 0
+    found = Together(counts, ITEMS + 1).candidates(a_cart(BREAD), 9)
+    assert found.items.tolist() == [BUTTER]
+    assert found.because([BUTTER])[0].items == (BREAD,)
+    assert rules(counts, np.array([BREAD]), BUTTER)[0].lift == 0.0
+
+
 def test_a_long_row_loses_what_is_everywhere_before_what_belongs() -> None:
     everywhere = [[item] for item in (2, 3, 4, 5)] * 50
     found = counted(*everywhere, *[[1, 2, 3, 4, 5]] * 3, *[[1, 6]] * 3, items=6, kept=2)

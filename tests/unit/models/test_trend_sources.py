@@ -10,7 +10,7 @@ import pytest
 from freshet.models.features import DAY_MS, HOUR_MS
 from freshet.models.sources import popular, sessions
 from freshet.models.sources.again import Again
-from freshet.models.sources.content import Content
+from freshet.models.sources.content import Content, KeptAlike
 from freshet.models.sources.covisits import CoVisitLearner, CoVisits
 from freshet.models.sources.followers import FollowerLearner, Followers
 from freshet.models.sources.fresh import Fresh, LearntFirstSeen
@@ -243,6 +243,19 @@ def test_a_session_of_any_length_goes_on() -> None:
     assert set(found.items.tolist()) == {*range(LONGEST + 1, LONGEST + 6)}
 
 
+def test_a_whole_session_is_what_its_events_are() -> None:
+    whole = LearntSessions()
+    whole.add(np.array([1, 2, 8]))
+    found = scores(SessionNeighbours(whole).candidates(a_user(2, 1), 9))
+    assert found == scores(neighbours(*walked("u", 1, 2, 8)).candidates(a_user(2, 1), 9))
+
+
+def test_of_a_session_that_is_too_long_the_last_events_are_kept() -> None:
+    whole = LearntSessions()
+    whole.add(np.arange(1, LONGEST + 4))
+    assert set(whole.of(np.array([0]))[0].tolist()) == {*range(4, LONGEST + 4)}
+
+
 def test_session_neighbours_name_the_shared_items() -> None:
     evidence = neighbours(*walked("u", 1, 2, 8)).candidates(a_user(2, 1), 9).because([8])[0]
     assert evidence.kind == "session"
@@ -268,3 +281,23 @@ def test_again_is_the_latest_item_first() -> None:
     found = Again().candidates(a_user(3, 1, 3, 2), 2)
     assert found.items.tolist() == [3, 1]
     assert found.because([3])[0].strength == 2.0
+
+
+def test_what_is_alike_is_remembered_until_the_catalogue_is_described_anew() -> None:
+    asked = list[int]()
+
+    class Told(Likenesses):
+        def nearest(self, item: int, k: int) -> tuple[Ints, Floats]:
+            asked.append(item)
+            return super().nearest(item, k)
+
+    described = [Told()]
+    kept = KeptAlike(lambda: described[-1], kept=2)
+    assert [kept.nearest(4, k)[0].tolist() for k in (1, 2, 0)] == [[5], [5, 6], []]
+    assert asked == [4]
+    described.append(Told())
+    kept.nearest(4, 1)
+    assert asked == [4, 4]
+    for item in (5, 6, 4):
+        kept.nearest(item, 1)
+    assert asked == [4, 4, 5, 6, 4]  # two at a time
