@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from freshet.errors import FreshetError
 from freshet.models import affinity, profiles
 from freshet.models.affinity import Affinities
 from freshet.models.artefact import Artefact
@@ -17,7 +18,7 @@ from freshet.models.features import Floats
 from freshet.models.list_maker import ListMaker, Place
 from freshet.models.listing import Shop
 from freshet.models.live_assortment import LOAD_S, LiveAssortment, follow_assortment
-from freshet.models.manifest import FULL_PRECISION
+from freshet.models.manifest import FULL_PRECISION, GRAPHS
 from freshet.models.placements import Placements, load_placements
 from freshet.models.popularity import FEATURES as POPULARITY_FEATURES
 from freshet.models.popularity import PopularityFeed
@@ -114,7 +115,7 @@ def load_list_maker(config: ServingConfig) -> ListMaker:
         redis.RedisError: the store does not answer.
     """
     placements = config.load_placements()
-    artefact = Artefact.load(config.model_path)
+    artefact = Artefact.load(config.model_path, unchecked=GRAPHS)  # without them the light tier goes on
     scorer = load_best(artefact.folder, config.providers, config.precision)
     vectors, running = unit_vectors(artefact), ExitStack()
     live = _live(config, placements, artefact, vectors)
@@ -159,8 +160,17 @@ def _ages_of(trends: Mapping[str, RowsFeed | SessionFeed]) -> dict[str, Callable
 
 
 def unit_vectors(artefact: Artefact) -> Floats:
-    """Return the model's vectors of its items at length 1, float32 [V + 1, d]; row 0 is zero."""
-    rows = np.stack([vector for _, vector in item_vectors(artefact)])
+    """Return the model's vectors of its items at length 1, float32 [V + 1, d]; row 0 is zero.
+
+    So is that of an item whose vector is no number, and all are where the graph cannot be read: nothing is like them then,
+    and lists are made without diversity.
+    """
+    try:
+        rows = np.stack([vector for _, vector in item_vectors(artefact)])
+    except FreshetError as error:
+        log.error("The vectors of items cannot be read (%s): lists are made without diversity.", error)  # noqa: TRY400
+        return np.zeros((len(artefact.vocabulary) + 1, 1), np.float32)
+    rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = rows / np.where(lengths > 0, lengths, 1.0)
     return np.asarray(np.concatenate((np.zeros((1, rows.shape[1])), unit)), np.float32)
