@@ -156,11 +156,12 @@ class ListMaker:
         if not newest:
             return []
         self._rules.write([(update.subject, update.trigger) for update in updates if update.trigger])
-        wanted, shop, made = list(newest.values()), self._shop(), list[TopList]()
+        wanted, made = list(newest.values()), list[TopList]()
         for first in range(0, len(wanted), USERS_AT_ONCE):
             profiles = self._profiles.read(wanted[first : first + USERS_AT_ONCE], self._now_ms())
+            shop = self._shop()  # after the profiles, so that it knows every item that they name
             made += [one for place in self._places for one in self._made(place, profiles, shop)]
-        self._store_hot(shop)
+        self._store_hot(self._shop())
         return made
 
     def _made(self, place: Place, profiles: Sequence[Profile], shop: Shop) -> list[TopList]:

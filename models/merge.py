@@ -46,11 +46,13 @@ class Merger:
     """Merges for one thread; it keeps an array as long as the vocabulary, so that an item is looked up in no time."""
 
     def __init__(self, size: int) -> None:
-        """Take the number of indices: one more than the highest item."""
+        """Take the number of indices: one more than the highest item. What a source finds beyond it is left out."""
+        self._size = size
         self._place = np.zeros(size, np.int32)
 
     def make_room(self, size: int) -> None:
-        """Take it that items may have indices up to size - 1 from now on."""
+        """Take it that items have indices up to size - 1 from now on."""
+        self._size = size
         if size > len(self._place):
             self._place = np.zeros(2 * size, np.int32)
 
@@ -70,7 +72,7 @@ class Merger:
             rows[:, :width], those[:, :width] = one.items, one.scores
         quotas = np.array([share.quota for share in shares], np.int64)
         weights = np.array([share.weight for share in shares], np.float32)
-        return Merged(*merged(items, scores, quotas, weights, k, self._place), finds)
+        return Merged(*merged(items, scores, quotas, weights, k, self._place[: self._size]), finds)
 
 
 @compiled

@@ -62,7 +62,9 @@ def test_a_merger_makes_room_for_items_that_come_later() -> None:
     merger = Merger(2)
     assert pool_of(merger.pools([a_finding([7, 1])], shares(1), k=1))[0] == [1]  # it does not know 7 yet
     merger.make_room(8)
-    assert pool_of(merger.pools([a_finding([7, 1])], shares(1), k=1))[0] == [7]
+    assert pool_of(merger.pools([a_finding([9, 7, 1])], shares(1), k=1))[0] == [
+        7
+    ]  # there is room for 9, but no such item
 
 
 def test_each_user_of_a_batch_has_a_pool_of_his_own() -> None:
