@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +134,6 @@ class Likeness:
     terms: Terms
     vectors: Floats | None
     described: int
-    _proxies: dict[int, int] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, assortment: Assortment, vectors: Floats | None = None) -> "Likeness":
@@ -196,10 +195,8 @@ class Likeness:
         """
         if item <= known:
             return item
-        if item not in self._proxies:
-            found, score = self.terms.most_alike(item, known) if item <= len(self) else (UNKNOWN, 0.0)
-            self._proxies[item] = found if score >= ALIKE else UNKNOWN
-        return self._proxies[item]
+        found, score = self.terms.most_alike(item, known) if item <= len(self) else (UNKNOWN, 0.0)
+        return found if score >= ALIKE else UNKNOWN
 
 
 def centred(vectors: Floats) -> Floats:

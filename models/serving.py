@@ -42,7 +42,7 @@ from freshet.models.vectors import item_vectors
 from freshet.udfs.active_rules import ActiveRules
 from freshet.udfs.read_features import FeatureReader
 from freshet.udfs.redis_pipe import RedisPipe
-from freshet.udfs.trend_reader import RowMatrix, RowsFeed
+from freshet.udfs.trend_reader import RowMatrix, RowsFeed, TrendFeed
 from freshet.udfs.trend_spec import rows_of
 from freshet.udfs.trends import TRENDS
 
@@ -152,8 +152,8 @@ def load_list_maker(config: ServingConfig) -> ListMaker:
     return maker
 
 
-def _ages_of(trends: Mapping[str, RowsFeed | SessionFeed]) -> dict[str, Callable[[], float]]:
-    def age_of(feed: RowsFeed | SessionFeed) -> Callable[[], float]:
+def _ages_of(trends: Mapping[str, TrendFeed]) -> dict[str, Callable[[], float]]:
+    def age_of(feed: TrendFeed) -> Callable[[], float]:
         return lambda: feed.age_s
 
     return {f"trend_{name}": age_of(feed) for name, feed in trends.items()}
@@ -234,7 +234,7 @@ def _popularity(config: ServingConfig, live: LiveAssortment, known: int, running
 
 def _sources(
     config: ServingConfig, artefact: Artefact, live: LiveAssortment, popularity: PopularityFeed, running: ExitStack
-) -> tuple[Mapping[str, Source], Mapping[str, RowsFeed | SessionFeed]]:
+) -> tuple[Mapping[str, Source], Mapping[str, TrendFeed]]:
     """Return the sources by name, and what keeps the rows of each trend current."""
     feed = StandingFeed(lambda: Standing(popularity.current, live.current))
     feed.start()
@@ -260,9 +260,9 @@ def _sources(
 
 def _trends(
     config: ServingConfig, live: LiveAssortment, running: ExitStack
-) -> tuple[Sequence[Source], Mapping[str, RowsFeed | SessionFeed]]:
+) -> tuple[Sequence[Source], Mapping[str, TrendFeed]]:
     """Return the sources that read what the trends job keeps, which find nothing where it does not run, and the feeds."""
-    feeds = dict[str, RowsFeed | SessionFeed]()
+    feeds = dict[str, TrendFeed]()
 
     def rows(name: str, keys: Callable[[], Mapping[str, int]], size: int) -> FedRows:
         matrix = RowMatrix(size, TREND_WIDTH, HALF_LIVES_MS[name])

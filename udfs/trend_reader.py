@@ -7,6 +7,7 @@ the keys behind the last one that it knows, and their rows.
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -146,29 +147,14 @@ class RowMatrix:
         return np.asarray(np.exp2(-age.astype(np.float32)))
 
 
-class RowsFeed:
-    """Keeps all rows of a trend current in a daemon thread."""
+class TrendFeed(ABC):
+    """Reads what has changed of a trend, again and again, in a daemon thread."""
 
-    def __init__(
-        self, pipe: RedisPipe, name: str, rows: Mapping[str, int], members: Mapping[str, int], matrix: RowMatrix
-    ) -> None:
-        """Read all rows once.
-
-        Args:
-            pipe: a connection of the feed's own.
-            name: the trend.
-            rows: the number of each row's key, from 1.
-            members: the number of each member, from 1.
-            matrix: what is filled.
-
-        Raises:
-            redis.RedisError: the store did not answer.
-        """
-        self._pipe, self._name, self._rows, self._members, self._matrix = pipe, name, rows, members, matrix
-        self._change = 0
+    def __init__(self, pipe: RedisPipe, name: str) -> None:
+        """Take a connection of the feed's own, and the trend."""
+        self._pipe, self._name = pipe, name
         self._looked_at = time.monotonic()
         self._is_over = threading.Event()
-        self.look()
 
     @property
     def age_s(self) -> float:
@@ -189,8 +175,40 @@ class RowsFeed:
                 self.look()
             except Exception:
                 if not self._is_over.is_set():
-                    log.exception("Rows of %s could not be read; the last reading is used.", self._name)
+                    log.exception("The trend %s could not be read; the last reading is used.", self._name)
                 self._is_over.wait(RETRY_S)
+
+    @abstractmethod
+    def look(self) -> int:
+        """Read what has changed since the last look, and return how much that was.
+
+        Raises:
+            redis.RedisError: the store did not answer; what was not read is read by the next look.
+        """
+
+
+class RowsFeed(TrendFeed):
+    """Keeps all rows of a trend current."""
+
+    def __init__(
+        self, pipe: RedisPipe, name: str, rows: Mapping[str, int], members: Mapping[str, int], matrix: RowMatrix
+    ) -> None:
+        """Read all rows once.
+
+        Args:
+            pipe: a connection of the feed's own.
+            name: the trend.
+            rows: the number of each row's key, from 1.
+            members: the number of each member, from 1.
+            matrix: what is filled.
+
+        Raises:
+            redis.RedisError: the store did not answer.
+        """
+        super().__init__(pipe, name)
+        self._rows, self._members, self._matrix = rows, members, matrix
+        self._change = 0
+        self.look()
 
     def look(self) -> int:
         """Read what has changed since the last look, and return how many rows that were.

@@ -12,6 +12,7 @@ import numpy as np
 from freshet.models.compiled import compiled
 from freshet.models.reranking.dpp import take
 from freshet.models.reranking.pool import Bools, Floats
+from freshet.models.reranking.windows import never_scarce
 from freshet.models.user_state import Ints, Reals
 
 NOBODY = -1
@@ -91,7 +92,7 @@ def fill_each(
         counted = np.empty((len(codes), len(free)), np.int64)
         for window in range(len(windows)):
             counted[window] = codes[window, user][free]
-            if not never_scarce(counted[window], windows[window, 0], windows[window, 1], places):
+            if not never_scarce(np.bincount(counted[window]), windows[window, 0], windows[window, 1], places):
                 is_plain[user] = False
         if not is_plain[user] or not places:
             continue
@@ -108,18 +109,6 @@ def fill_each(
         )
         positions[user, :places], lifted[user, :places] = free[found], by
     return positions, lifted, is_plain
-
-
-@compiled
-def never_scarce(codes: Ints, most: int, places: int, length: int) -> bool:
-    """Tell what `windows.never_scarce` does, by the codes of the candidates."""
-    counts = np.bincount(codes) if len(codes) else np.zeros(1, np.int64)
-    fits = most * (length // places) + min(most, length % places)
-    enough, many = counts[0], 0
-    for code in range(1, len(counts)):
-        enough += min(counts[code], most)
-        many += counts[code] >= fits
-    return enough >= length or many * most >= places
 
 
 @compiled

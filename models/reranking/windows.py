@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from freshet.models.compiled import compiled
 from freshet.models.reranking.pool import Bools
 from freshet.models.user_state import Ints
 
@@ -73,16 +74,17 @@ def dead_ends(above: Sequence[int], counts: Mapping[int, int], most: int, places
     return {code for code, full in zip(codes, stays_full.tolist(), strict=True) if not full}
 
 
+@compiled
 def never_scarce(counts: Ints, most: int, places: int, length: int) -> bool:
     """Tell whether a list cannot run into a dead end, whatever it takes: int64 [codes], candidates by code, code 0 first.
 
     Either the first `most` of each code, which never break the rule, are as many as the list is long; or so many codes
     have enough candidates for the whole list that they cannot all be barred at once.
     """
-    if counts[0] + np.minimum(counts[1:], most).sum() >= length:
+    if counts[:1].sum() + np.minimum(counts[1:], most).sum() >= length:
         return True
-    fits = room((), 1, most, places, length)[-1]
-    return int((counts[1:] >= fits).sum()) * most >= places
+    fits = most * (length // places) + min(most, length % places)  # of one code on the whole list
+    return np.count_nonzero(counts[1:] >= fits) * most >= places
 
 
 class Window:

@@ -1,7 +1,5 @@
 """Sessions that the trends job keeps, read into the memory of who looks for neighbours among them."""
 
-import logging
-import threading
 import time
 from collections.abc import Mapping
 
@@ -9,9 +7,7 @@ import numpy as np
 
 from freshet.models.sources.sessions import LearntSessions
 from freshet.udfs.redis_pipe import RedisPipe
-from freshet.udfs.trend_reader import read_sessions
-
-log = logging.getLogger(__name__)
+from freshet.udfs.trend_reader import TrendFeed, read_sessions
 
 LATE_MS = 3_600_000
 """A session comes when it is over, half an hour after its last event or later."""
@@ -19,11 +15,9 @@ LATE_MS = 3_600_000
 SHORTEST = 2
 """Items of a session that says anything of another."""
 
-RETRY_S = 2.0
 
-
-class SessionFeed:
-    """Keeps sessions current in a daemon thread. Who reads them meanwhile may see one that is half there."""
+class SessionFeed(TrendFeed):
+    """Keeps sessions current. Who reads them meanwhile may see one that is half there."""
 
     def __init__(self, pipe: RedisPipe, name: str, members: Mapping[str, int], sessions: LearntSessions) -> None:
         """Read all sessions once.
@@ -37,34 +31,11 @@ class SessionFeed:
         Raises:
             redis.RedisError: the store did not answer.
         """
-        self._pipe, self._name, self._members, self._sessions = pipe, name, members, sessions
+        super().__init__(pipe, name)
+        self._members, self._sessions = members, sessions
         self._known: dict[tuple[int, tuple[str, ...]], None] = {}
         self._newest_ms = 0
-        self._looked_at = time.monotonic()
-        self._is_over = threading.Event()
         self.look()
-
-    @property
-    def age_s(self) -> float:
-        """For how long the store has not been read."""
-        return time.monotonic() - self._looked_at
-
-    def start(self, every_s: float) -> None:
-        """Begin to follow the store."""
-        threading.Thread(target=self._follow, args=(every_s,), name=f"trend-{self._name}", daemon=True).start()
-
-    def stop(self) -> None:
-        """End it."""
-        self._is_over.set()
-
-    def _follow(self, every_s: float) -> None:
-        while not self._is_over.wait(every_s):
-            try:
-                self.look()
-            except Exception:
-                if not self._is_over.is_set():
-                    log.exception("Sessions could not be read; those that are known are used.")
-                self._is_over.wait(RETRY_S)
 
     def look(self) -> int:
         """Read the sessions that have come since the last look, and return how many were of use.
