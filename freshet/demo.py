@@ -52,7 +52,10 @@ def run_demo(settings: Settings, repo: Path) -> dict[str, Any]:
     shopper = replay_purchases(settings)
     reader = ListReader(settings)
     with step(f"features and list of user {shopper.user_id} caught up with {shopper.events} events"):
-        before = wait_for(lambda: newer(reader, shopper.user_id, shopper.events), "the list of the demo's user")
+        wait_for(lambda: newer(reader, shopper.user_id, shopper.events), "the list of the demo's user")
+    with step("lists of all households caught up"):
+        wait_for(lambda: has_caught_up(settings), "the scoring job")
+    before = wait_for(lambda: reader.own(shopper.user_id), "the list of the demo's user")
     names = item_names()
     show(f"The list of user {shopper.user_id}", before, names)
     chosen = surprising_item(settings, before)
@@ -128,6 +131,13 @@ def newer(reader: ListReader, user_id: str, events: int) -> Answer | None:
     return answer if answer and answer.sequence >= events else None
 
 
+def has_caught_up(settings: Settings) -> bool:
+    """Tell whether every announcement has led to a list: an event that comes now waits for no other."""
+    from freshet.doctor.broker import look_at_lags
+
+    return all(lag.records == 0 for lag in look_at_lags(settings) if lag.job in JOBS)
+
+
 def wait_for(look: Callable[[], T | None], what: str, poll_s: float = 0.2) -> T:
     """Return what `look` finds.
 
@@ -148,7 +158,7 @@ def surprising_item(settings: Settings, answer: Answer) -> str:
     from freshet.models.artefact import Artefact
 
     artefact = Artefact.load(settings.model.path)
-    listed = {artefact.vocabulary.index_of[item] for item in ids(answer)}
+    listed = set(artefact.vocabulary.indices(ids(answer)).tolist())
 
     def overlap(index: int) -> int:
         return len(listed.intersection(artefact.covisits.neighbours[index].tolist()))

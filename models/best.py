@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.compiled import compiled
+from freshet.models.compiled import INT, REAL, REAL32, array, compiled, written
 from freshet.models.user_state import Ints
 
 
@@ -30,7 +30,24 @@ def named_best(scores: NDArray[Any], names: Ints, k: int) -> tuple[Ints, NDArray
     return those[:n], values[:n]
 
 
-@compiled
+@compiled(*((written(kind), written(INT), INT, kind, INT) for kind in (REAL, REAL32, INT)))
+def _sink(values: NDArray[Any], names: Ints, n: int, score: float, name: int) -> None:
+    """Put one in the place of the root of a heap of n."""
+    place, below = 0, 1
+    while below < n:
+        other = below + 1
+        if other < n and (
+            values[other] < values[below] or (values[other] == values[below] and names[other] > names[below])
+        ):
+            below = other
+        if values[below] > score or (values[below] == score and names[below] < name):
+            break
+        values[place], names[place] = values[below], names[below]
+        place, below = below, 2 * below + 1
+    values[place], names[place] = score, name
+
+
+@compiled(*((array(kind), array(INT), written(kind), written(INT)) for kind in (REAL, REAL32, INT)))
 def sort_best(scores: NDArray[Any], names: Ints, values: NDArray[Any], best_names: Ints) -> int:
     """Put the largest scores above 0 into `values`, and their names beside them, best first; of equals the lower name.
 
@@ -60,20 +77,3 @@ def sort_best(scores: NDArray[Any], names: Ints, values: NDArray[Any], best_name
         values[last], best_names[last] = values[0], best_names[0]
         _sink(values, best_names, last, score, name)
     return n
-
-
-@compiled
-def _sink(values: NDArray[Any], names: Ints, n: int, score: float, name: int) -> None:
-    """Put one in the place of the root of a heap of n."""
-    place, below = 0, 1
-    while below < n:
-        other = below + 1
-        if other < n and (
-            values[other] < values[below] or (values[other] == values[below] and names[other] > names[below])
-        ):
-            below = other
-        if values[below] > score or (values[below] == score and names[below] < name):
-            break
-        values[place], names[place] = values[below], names[below]
-        place, below = below, 2 * below + 1
-    values[place], names[place] = score, name

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freshet.models.assortment import PLACES, Assortment, Bools, Ints
-from freshet.models.compiled import compiled
+from freshet.models.compiled import INT, REAL32, array, compiled
 from freshet.models.vocabulary import UNKNOWN
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Terms:
         return found, float(scores[found])
 
 
-@compiled
+@compiled((array(INT), array(REAL32), array(INT), array(INT), array(REAL32), INT))
 def summed_up_to(
     terms: Ints, weights: Floats, term_starts: Ints, items: Ints, item_weights: Floats, up_to: int
 ) -> Floats:

@@ -131,7 +131,7 @@ class ListMaker:
         return {f"{place.name}.{name}": one for place in self._places for name, one in place.panel.timings.items()}
 
     def warm_up(self) -> None:
-        """Make a list of a made-up user and throw it away, so that what is compiled on its first use is ready.
+        """Make a list of a made-up user and throw it away, so that what is set up on its first use is ready.
 
         Raises:
             redis.RedisError: the store did not answer.

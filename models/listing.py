@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freshet.models.assortment import Assortment
-from freshet.models.compiled import compiled
+from freshet.models.compiled import INT, REAL, array, compiled
 from freshet.models.features import Floats
 from freshet.models.popularity import Popularity
 from freshet.models.profiles import Profile
@@ -202,7 +202,7 @@ def _contributions(
     return [tuple(zip(those[:count], parts[:count], strict=True)) for those, parts, count in columns]
 
 
-@compiled
+@compiled((array(REAL, 2), INT))
 def largest_parts(table: Reals, n: int) -> tuple[Ints, Reals]:
     """Return which n columns of each row are the largest by absolute value, the largest first, and what stands there.
 

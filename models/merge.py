@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.compiled import compiled
+from freshet.models.compiled import INT, INT32, REAL32, array, compiled, written
 from freshet.models.sources.source import Finds, Floats
 from freshet.models.user_state import Ints
 
@@ -75,7 +75,7 @@ class Merger:
         return Merged(*merged(items, scores, quotas, weights, k, self._place[: self._size]), finds)
 
 
-@compiled
+@compiled((array(INT, 3), array(REAL32, 3), array(INT), array(REAL32), INT, written(INT32)))
 def merged(
     items: Ints, scores: Floats, quotas: Ints, weights: Floats, k: int, place_of: NDArray[np.int32]
 ) -> tuple[Ints, Ints, Floats]:

@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from freshet.models.compiled import compiled
+from freshet.models.compiled import INT, REAL32, array, compiled, written
 from freshet.models.reranking.pool import Floats
 
 OWN = 1e-3
@@ -56,7 +56,7 @@ class Dpp:
         self._taken += 1
 
 
-@compiled
+@compiled((written(REAL32), array(REAL32), written(REAL32, 2), written(REAL32), INT, INT, INT))
 def take(gains: Floats, alone: Floats, rows: Floats, scales: Floats, width: int, taken: int, position: int) -> None:
     """Take it that a candidate has the place behind those that are taken; see `Dpp` for the arrays, which change."""
     used = width + taken

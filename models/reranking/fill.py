@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from freshet.models.compiled import compiled
+from freshet.models.compiled import BOOL, INT, REAL, REAL32, array, compiled, written
 from freshet.models.reranking.dpp import take
 from freshet.models.reranking.pool import Bools, Floats
 from freshet.models.reranking.windows import never_scarce
@@ -53,7 +53,96 @@ class Filled(NamedTuple):
     is_plain: Bools
 
 
-@compiled
+@compiled((INT, array(INT), array(INT, 2), array(INT, 2), array(INT, 2), BOOL, array(BOOL), INT))
+def broken(
+    position: int, always: Ints, codes: Ints, windows: Ints, met: Ints, kept: bool, newcomers: Bools, slot: int
+) -> int:
+    """Return the bits of the rules that a candidate breaks on a place; `met` counts the codes of the neighbours above."""
+    bits = int(always[position])
+    for window in range(len(windows)):
+        code = codes[window, position]
+        if code and met[window, code] >= windows[window, 0]:
+            bits |= 1 << int(windows[window, 2])
+    if kept and not newcomers[position]:
+        bits |= 1 << slot
+    return bits
+
+
+@compiled(
+    (
+        INT,
+        written(REAL32),
+        array(REAL32),
+        written(REAL32, 2),
+        INT,
+        array(INT),
+        array(INT, 2),
+        array(INT, 2),
+        array(BOOL),
+        array(BOOL),
+        INT,
+    )
+)
+def fill(
+    size: int,
+    gains: Floats,
+    alone: Floats,
+    factor: Floats,
+    width: int,
+    always: Ints,
+    codes: Ints,
+    windows: Ints,
+    slots: Bools,
+    newcomers: Bools,
+    slot: int,
+) -> tuple[Ints, Ints]:
+    """Return the candidate of each place of one list, and the bits of the rules that lifted it over a better one.
+
+    `gains`, `alone` and `factor` are those of `Dpp`, and used up; a factor without rows stands for the order of the gains.
+    """
+    found, lifted, scales = np.zeros(size, np.int64), np.zeros(size, np.int64), np.ones(len(factor), np.float32)
+    met = np.zeros((len(codes), codes.max() + 1 if codes.size else 1), np.int64)
+    left = np.count_nonzero(newcomers)
+    for place in range(size):
+        kept = slots[place] and left > 0
+        position = best = int(gains.argmax())
+        lifting = breaking = broken(best, always, codes, windows, met, kept, newcomers, slot)
+        if lifting:
+            for at in range(len(gains)):
+                if gains[at] > -np.inf:
+                    bits = broken(at, always, codes, windows, met, kept, newcomers, slot)
+                    if bits < breaking or (bits == breaking and gains[at] > gains[position]):
+                        position, breaking = at, bits
+        found[place] = position
+        lifted[place] = lifting if position != best else 0
+        left -= newcomers[position]
+        for window in range(len(windows)):
+            gone = place - windows[window, 1] + 1
+            met[window, codes[window, position]] += 1
+            if gone >= 0:
+                met[window, codes[window, found[gone]]] -= 1
+        if len(factor):
+            take(gains, alone, factor, scales, width, place, position)
+        else:
+            gains[position] = -np.inf
+    return found, lifted
+
+
+@compiled(
+    (
+        array(REAL32, 2),
+        array(REAL32, 2),
+        array(REAL32, 2),
+        array(INT, 2),
+        REAL,
+        array(INT, 2),
+        array(INT, 3),
+        array(INT, 2),
+        array(BOOL),
+        array(BOOL, 2),
+        INT,
+    )
+)
 def fill_each(
     gains: Floats,
     lengths: Floats,
@@ -111,68 +200,7 @@ def fill_each(
     return positions, lifted, is_plain
 
 
-@compiled
-def fill(
-    size: int,
-    gains: Floats,
-    alone: Floats,
-    factor: Floats,
-    width: int,
-    always: Ints,
-    codes: Ints,
-    windows: Ints,
-    slots: Bools,
-    newcomers: Bools,
-    slot: int,
-) -> tuple[Ints, Ints]:
-    """Return the candidate of each place of one list, and the bits of the rules that lifted it over a better one.
-
-    `gains`, `alone` and `factor` are those of `Dpp`, and used up; a factor without rows stands for the order of the gains.
-    """
-    found, lifted, scales = np.zeros(size, np.int64), np.zeros(size, np.int64), np.ones(len(factor), np.float32)
-    met = np.zeros((len(codes), codes.max() + 1 if codes.size else 1), np.int64)
-    left = np.count_nonzero(newcomers)
-    for place in range(size):
-        kept = slots[place] and left > 0
-        position = best = int(gains.argmax())
-        lifting = breaking = broken(best, always, codes, windows, met, kept, newcomers, slot)
-        if lifting:
-            for at in range(len(gains)):
-                if gains[at] > -np.inf:
-                    bits = broken(at, always, codes, windows, met, kept, newcomers, slot)
-                    if bits < breaking or (bits == breaking and gains[at] > gains[position]):
-                        position, breaking = at, bits
-        found[place] = position
-        lifted[place] = lifting if position != best else 0
-        left -= newcomers[position]
-        for window in range(len(windows)):
-            gone = place - windows[window, 1] + 1
-            met[window, codes[window, position]] += 1
-            if gone >= 0:
-                met[window, codes[window, found[gone]]] -= 1
-        if len(factor):
-            take(gains, alone, factor, scales, width, place, position)
-        else:
-            gains[position] = -np.inf
-    return found, lifted
-
-
-@compiled
-def broken(
-    position: int, always: Ints, codes: Ints, windows: Ints, met: Ints, kept: bool, newcomers: Bools, slot: int
-) -> int:
-    """Return the bits of the rules that a candidate breaks on a place; `met` counts the codes of the neighbours above."""
-    bits = int(always[position])
-    for window in range(len(windows)):
-        code = codes[window, position]
-        if code and met[window, code] >= windows[window, 0]:
-            bits |= 1 << int(windows[window, 2])
-    if kept and not newcomers[position]:
-        bits |= 1 << slot
-    return bits
-
-
-@compiled
+@compiled((array(REAL, 2), array(BOOL, 2), array(INT, 2)))
 def ranks_each(merits: Reals, left: Bools, positions: Ints) -> Ints:
     """Return the ranks of the candidates of lists, int64 [B, m], as `moves.ranks` has them: float64 and bool [B, k]."""
     ranks = np.zeros(positions.shape, np.int64)
@@ -186,7 +214,7 @@ def ranks_each(merits: Reals, left: Bools, positions: Ints) -> Ints:
     return ranks
 
 
-@compiled
+@compiled((array(INT, 2), array(INT, 2), INT))
 def why_each(ranks: Ints, lifted: Ints, diversity: int) -> Ints:
     """Return the bits of what moved each item from its rank by merit to its place, as `moves.chosen` has it: int64 [B, m].
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from freshet.models.compiled import compiled
+from freshet.models.compiled import INT, array, compiled
 from freshet.models.reranking.pool import Bools
 from freshet.models.user_state import Ints
 
@@ -74,7 +74,7 @@ def dead_ends(above: Sequence[int], counts: Mapping[int, int], most: int, places
     return {code for code, full in zip(codes, stays_full.tolist(), strict=True) if not full}
 
 
-@compiled
+@compiled((array(INT), INT, INT, INT))
 def never_scarce(counts: Ints, most: int, places: int, length: int) -> bool:
     """Tell whether a list cannot run into a dead end, whatever it takes: int64 [codes], candidates by code, code 0 first.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freshet.models.best import best, named_best, sort_best
-from freshet.models.compiled import compiled
+from freshet.models.compiled import BOOL, INT, INT32, REAL, REAL32, array, compiled, written
 from freshet.models.sources.source import Evidence, Finds, Floats, Found, nothing_found, scores_of
 from freshet.models.user_state import LATEST, Ints, Reals, Users, UserState
 
@@ -282,7 +282,7 @@ class RowSums:
         return self._scratch
 
 
-@compiled
+@compiled((array(REAL32), array(REAL32), REAL, REAL))
 def shares_of(weights: Floats, totals: Floats, own: float, prior: float) -> Floats:
     """Return weights / (totals + prior)^own, float32 [n]; 0 where that is no number, for a row that was never counted."""
     shares = np.empty(len(weights), np.float32)
@@ -292,7 +292,7 @@ def shares_of(weights: Floats, totals: Floats, own: float, prior: float) -> Floa
     return shares
 
 
-@compiled
+@compiled((array(INT32, 2), array(REAL32, 2), array(REAL32), written(REAL)))
 def summed(members: Members, counts: Floats, shares: Floats, scratch: Reals) -> tuple[Ints, Reals]:
     """Return what each member has of some rows: the members, in the order in which they come, int64 [m], and their sums.
 
@@ -321,7 +321,7 @@ def summed(members: Members, counts: Floats, shares: Floats, scratch: Reals) -> 
     return there, sums
 
 
-@compiled
+@compiled((array(INT32, 2), array(REAL32, 2), array(REAL32), array(INT), array(INT), written(REAL)))
 def behind(members: Members, counts: Floats, shares: Floats, items: Ints, listed: Ints, scratch: Reals) -> Ints:
     """Return the items whose rows have most of each item that is listed, int64 [m, `BEHIND`], the strongest first, then 0.
 
@@ -359,7 +359,7 @@ def behind(members: Members, counts: Floats, shares: Floats, items: Ints, listed
     return names
 
 
-@compiled
+@compiled((array(INT, 2), array(BOOL), array(INT), REAL, REAL))
 def weights_of(times: Ints, timed: Bools, bounds: Ints, beyond: float, fade: float) -> Floats:
     """Return what the items of each user count for, by how far back they are: `Reading.weights` of `distances`.
 
@@ -385,7 +385,7 @@ def weights_of(times: Ints, timed: Bools, bounds: Ints, beyond: float, fade: flo
     return weights
 
 
-@compiled
+@compiled((array(INT32, 2), array(REAL32, 2), array(REAL32), array(INT), written(REAL)))
 def summed_each(
     members: Members, counts: Floats, shares: Floats, bounds: Ints, scratch: Reals
 ) -> tuple[Ints, Reals, Ints]:
@@ -401,7 +401,7 @@ def summed_each(
     return there[:n], sums[:n], ends
 
 
-@compiled
+@compiled((array(REAL), array(INT), array(INT), INT))
 def best_each(scores: Reals, names: Ints, bounds: Ints, k: int) -> tuple[Ints, Floats]:
     """Return the best k of each user, int64 and float32 [B, k], best first, 0 behind the last; see `named_best`."""
     users = len(bounds) - 1
@@ -414,7 +414,9 @@ def best_each(scores: Reals, names: Ints, bounds: Ints, k: int) -> tuple[Ints, F
     return items, found
 
 
-@compiled
+@compiled(
+    (array(INT32, 2), array(REAL32, 2), array(REAL32), array(INT), array(INT), array(INT), array(INT), written(REAL))
+)
 def behind_each(
     members: Members,
     counts: Floats,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freshet.models.compiled import compiled
+from freshet.models.compiled import INT, array, compiled
 from freshet.models.features import DAY_MS
 from freshet.models.sources.source import Finds, Floats, Found, found_by_number, nothing_found, told_by_number
 from freshet.models.standing import Standing
@@ -96,7 +96,7 @@ class PopularInCategories:
         return Finds(items, scores, told_by_number(items, scores, "segment", self._text))
 
 
-@compiled
+@compiled((array(INT, 2), array(INT), array(INT), INT))
 def in_turn(wanted: Ints, items: Ints, ends: Ints, k: int) -> Ints:
     """Return at most k items of some categories for each user, int64 [B, k]; the categories take turns, the first one first.
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.models.compiled import compiled
+from freshet.models.compiled import INT, REAL32, array, compiled, strided
 from freshet.models.user_state import NOTHING, Ints, Users, UserState
 
 Floats = NDArray[np.float32]
@@ -134,7 +134,7 @@ def asked_one_by_one(find: Callable[[UserState], Found], users: Users, k: int) -
     return Finds(items, scores, because)
 
 
-@compiled
+@compiled((strided(INT, 2), strided(REAL32, 2), array(INT), array(INT)))
 def scores_of(items: Ints, scores: Floats, rows: Ints, listed: Ints) -> Floats:
     """Return the scores of items that were found: float32 [m]; the first arrays are those of `Finds`."""
     found = np.zeros(len(rows), np.float32)
