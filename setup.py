@@ -21,7 +21,7 @@ setup(
     package_data={
         "": ["py.typed"],
         "freshet.schemas": ["*.avsc"],
-        "freshet.udfs": ["*.lua", "java/freshet/features/*.java", "java/freshet/trends/*.java"],
+        "freshet.udfs": ["*.lua", "java/freshet/*/*.java"],
         "freshet.models": ["*.yaml", "artefacts/*", "artefacts/*/*/*"],
         "freshet.flink_conf": ["*.yaml", "*.properties", "*.lock"],
     },

@@ -14,7 +14,7 @@ from freshet.submit import Job
 from freshet.udfs.feast_layout import EntityKeys
 
 DEDUPLICATION = "Deduplicate"  # what Flink calls the operator that keeps the event ids
-CHECKPOINT_S = 60.0
+CHECKPOINT_S = 150.0
 SAMPLE = 500  # hashes of each view whose memory is asked for
 SCANNED_A_CALL = 2_000
 

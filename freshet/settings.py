@@ -104,6 +104,12 @@ class Features(Section):
     item_vectors: Path | None = Field(
         None, description="file behind `ITEM_VECTOR`, on workers too; empty: no feature may ask for it"
     )
+    checkpoint_seconds: int = Field(
+        60,
+        ge=1,
+        description="how often the features and the trends job write down their state, which takes a core for a moment; "
+        "what a restart replays",
+    )
 
 
 class Model(Section):
@@ -134,6 +140,12 @@ class Lists(Section):
     length: int | None = Field(None, ge=1, le=500, description="items in a list; empty: as the placement says")
     ttl_seconds: int | None = Field(
         None, ge=1, description="lifetime of a user's list after its last update; empty: as the placement says"
+    )
+
+    execution_mode: Literal["thread", "process"] = Field(
+        "thread",
+        description="how Flink runs the recommender: `thread` inside a TaskManager, for short latency; `process` in a "
+        "process for each slot, for many lists a second",
     )
 
     @property

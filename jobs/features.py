@@ -70,7 +70,8 @@ def main() -> None:
     """Submit the job to the cluster that runs this."""
     settings = load_settings()
     views = registered_views(settings)
-    env = environment(NAME, settings, python="process", state_ttl=f"{settings.features.state_ttl_days} d")
+    ttl, checkpoint_s = f"{settings.features.state_ttl_days} d", settings.features.checkpoint_seconds
+    env = environment(NAME, settings, python="process", state_ttl=ttl, checkpoint_s=checkpoint_s)
     told = {DEFINITIONS: digest_of(views), FEATURES: ".".join(definition_ids(views).values())}
     env.get_config().set("pipeline.global-job-parameters", ",".join(f"{name}:{text}" for name, text in told.items()))
     build(env, settings, views).execute()

@@ -15,13 +15,19 @@ PythonMode = Literal["thread", "process"]
 
 
 def environment(
-    name: str, settings: Settings, *, python: PythonMode, state_ttl: str = "0", batch: bool = False
+    name: str,
+    settings: Settings,
+    *,
+    python: PythonMode,
+    state_ttl: str = "0",
+    checkpoint_s: int = 0,
+    batch: bool = False,
 ) -> StreamTableEnvironment:
     """Return the table environment of the job `name`.
 
     What holds for every job stands in flink-conf/config.yaml; here is what a job decides for itself: how its Python
-    functions run, for how long an untouched key keeps its state ("0": it has no state of its own), and whether it reads
-    what there is and ends (`batch`).
+    functions run, for how long an untouched key keeps its state ("0": it has no state of its own), how often its state is
+    written down (0: as often as that of others), and whether it reads what there is and ends (`batch`).
     """
     stream = StreamExecutionEnvironment.get_execution_environment()
     if batch:
@@ -32,6 +38,8 @@ def environment(
     config.set("parallelism.default", str(settings.flink.parallelism))
     config.set("python.execution-mode", python)
     config.set("table.exec.state.ttl", state_ttl)
+    if checkpoint_s:
+        config.set("execution.checkpointing.interval", f"{checkpoint_s} s")
     config.set("table.exec.uid.generation", "ALWAYS")
     config.set("pipeline.object-reuse", "true")
     return env

@@ -1,26 +1,35 @@
 """The scoring job: every announced user gets a new list.
 
-feature-updates -> features, candidates, one scoring call a batch, filters -> topn:* and hot:* -> recommendations
+feature-updates -> batches -> features, candidates, one scoring call, filters -> topn:* and hot:* -> recommendations
+
+Batches come from Java and records go through Java (`udfs/java/freshet/lists/ListJob.java`): a batch is what came while the
+one before it was under way, and the interpreter is left to what only it can do.
 """
 
 from functools import partial
 
-from pyflink.table import TableEnvironment
+from pyflink.java_gateway import get_gateway
+from pyflink.table import StreamTableEnvironment, Table
 from pyflink.table.statement_set import StatementSet
 
 from freshet.jobs.runtime import environment, schema_id
 from freshet.jobs.tables import sink, source
+from freshet.models.list_maker import USERS_AT_ONCE
 from freshet.models.profiles import Update
 from freshet.models.serving import ServingConfig, load_list_maker
 from freshet.models.tiers import load
+from freshet.schemas.avro import schema_text
 from freshet.schemas.topics import FEATURE_UPDATES, RECOMMENDATIONS
 from freshet.settings import Settings, load_settings
 from freshet.udfs.operators.score import score_udf
 
-NAME = "scoring"
+NAME, GROUP = "scoring", "freshet-scoring"
+
+WAIT_MS = 2
+"""A batch waits so long for company once it could begin."""
 
 
-def build(env: TableEnvironment, settings: Settings) -> StatementSet:
+def build(env: StreamTableEnvironment, settings: Settings) -> StatementSet:
     """Return the job's statements, ready to execute.
 
     Raises:
@@ -30,21 +39,31 @@ def build(env: TableEnvironment, settings: Settings) -> StatementSet:
     config = _config(settings)
     config.load_placements()
     load(config.model_path, config.providers, config.precision)
-    make_lists = partial(load_list_maker, config)
-    score = score_udf(make_lists, Update, settings.registry.url, schema_id(settings, RECOMMENDATIONS))
-    env.create_temporary_function("score", score)
-    columns, kafka = "subject STRING, payload BYTES", settings.kafka
-    key = (
-        "'key.format' = 'raw', 'key.fields' = 'subject', 'value.fields-include' = 'EXCEPT_KEY', 'value.format' = 'raw'"
-    )
-    env.execute_sql(source("updates", columns, kafka, topic=FEATURE_UPDATES, group="freshet-scoring", value_format=key))
+    env.create_temporary_function("score", score_udf(partial(load_list_maker, config), Update, settings.registry.url))
+    kafka, raw = settings.kafka, "'value.format' = 'raw'"
+    env.execute_sql(source("updates", "payload BYTES", kafka, topic=FEATURE_UPDATES, group=GROUP, value_format=raw))
+    columns = "subject STRING, payload BYTES"
     env.execute_sql(sink("lists", columns, kafka, topic=RECOMMENDATIONS, key="subject", exactly_once=True))
+    env.create_temporary_view("batches", gathered(env, env.from_path("updates")))
+    made = env.sql_query("SELECT score(payloads) AS made FROM batches")
+    env.create_temporary_view("records", published(env, made, schema_id(settings, RECOMMENDATIONS)))
     statements = env.create_statement_set()
-    statements.add_insert_sql(
-        "INSERT INTO lists SELECT subject, list FROM (SELECT subject, score(payload) AS made FROM updates) "
-        "CROSS JOIN UNNEST(made) AS lists_made(list)"
-    )
+    statements.add_insert_sql("INSERT INTO lists SELECT subject, payload FROM records")
     return statements
+
+
+def gathered(env: StreamTableEnvironment, announced: Table) -> Table:
+    """Return announcements, of the column payload, in batches, of the column payloads."""
+    java = get_gateway().jvm.freshet.lists.ListJob
+    batches = java.gather(env._j_tenv, announced._j_table, USERS_AT_ONCE, WAIT_MS)  # noqa: SLF001 - PyFlink's only way to Java
+    return Table(batches, env)
+
+
+def published(env: StreamTableEnvironment, made: Table, schema_id: int) -> Table:
+    """Return the records of lists, of the columns subject and payload, of what the recommender made of each batch."""
+    java = get_gateway().jvm.freshet.lists.ListJob
+    records = java.publish(env._j_tenv, made._j_table, schema_text(RECOMMENDATIONS), schema_id)  # noqa: SLF001 - as above
+    return Table(records, env)
 
 
 def _config(settings: Settings) -> ServingConfig:
@@ -66,7 +85,9 @@ def _config(settings: Settings) -> ServingConfig:
 def main() -> None:
     """Submit the job to the cluster that runs this."""
     settings = load_settings()
-    build(environment(NAME, settings, python="process"), settings).execute()
+    env = environment(NAME, settings, python=settings.lists.execution_mode)
+    env.get_config().set("python.fn-execution.bundle.size", "1")  # a row is a batch: it waits for no other
+    build(env, settings).execute()
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def spec_of(settings: Settings, trends: Sequence[Trend]) -> str:
 def main(trends: Sequence[Trend] = DECLARED) -> None:
     """Submit the job to the cluster that runs this."""
     settings = load_settings()
-    env = environment(NAME, settings, python="process", state_ttl=f"{settings.features.state_ttl_days} d")
+    ttl, checkpoint_s = f"{settings.features.state_ttl_days} d", settings.features.checkpoint_seconds
+    env = environment(NAME, settings, python="process", state_ttl=ttl, checkpoint_s=checkpoint_s)
     env.get_config().set("pipeline.global-job-parameters", f"{TRENDS}:{digest_of(trends)}")
     build(env, settings, trends).execute()
 

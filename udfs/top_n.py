@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -73,7 +74,7 @@ class Intervention(NamedTuple):
     until: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TopList:
     """A list. Times in milliseconds; `version` and `as_of` are those of the features behind it."""
 
@@ -106,8 +107,9 @@ class TopList:
             "intervention": self.intervention and self.intervention._asdict(),
         }
 
-    def to_json(self) -> bytes:
-        """Return the value that is stored."""
+    @cached_property
+    def json(self) -> bytes:
+        """The value that is stored."""
         return orjson.dumps(self.record())
 
 
@@ -129,6 +131,6 @@ class ListWriter:
             return Written(0, 0)
         arguments: list[Any] = []
         for _, one in lists:
-            arguments += (one.version.as_of, one.version.sequence, ttl_seconds, one.to_json())
+            arguments += (one.version.as_of, one.version.sequence, ttl_seconds, one.json)
         (answers,) = self._pipe.run_script(self.SCRIPT, [([key.encode() for key, _ in lists], arguments)])
         return Written(sum(answers), len(lists) - sum(answers))

@@ -23,7 +23,7 @@ READS = {
 }
 """What each job reads, as the group `freshet-<job>`."""
 
-BEHIND_S = 60
+BEHIND_S = 120  # the features job tells how far it is once a minute
 FAR_BEHIND_S = 900
 POLL_MS = 1_000
 

@@ -40,6 +40,8 @@ class RedisPart(Part):
             "appendonly": "yes",
             "appendfsync": "everysec",
             "save": "",
+            # By default the file is written anew from 64 MiB on, which lists soon fill: a fork, and a core for seconds.
+            "auto-aof-rewrite-min-size": "1gb",
             "daemonize": "no",
         }
         return [find_server(), *(word for name, value in options.items() for word in (f"--{name}", value))]

@@ -116,7 +116,7 @@ def priced_slowly(stood: dict[str, Any], item: str, price: float | None) -> dict
 def test_a_list_is_edited_again_and_again_as_if_it_was_parsed_whatever_its_texts_hold(
     pipe: RedisPipe, store: redis.Redis, held: list[ListedItem], data: st.DataObject, asked: Any
 ) -> None:
-    value = a_list(*held, intervention=asked).to_json()
+    value = a_list(*held, intervention=asked).json
     store.set(KEY, value)
     expected = orjson.loads(value)
     while expected["items"] and data.draw(st.integers(0, 4)):
@@ -139,11 +139,9 @@ def test_numbers_and_empty_arrays_come_through_as_they_were(pipe: RedisPipe, sto
         ListedItem("b", 12345678.123456789, "s", "r"),
         ListedItem("c", 2.5e-8, "s", "r"),
     ]
-    store.set(KEY, a_list(*held).to_json())
+    store.set(KEY, a_list(*held).json)
     assert replaced(pipe, "b", [ListedItem("d", 0.0, "substitute", "why")]) == 1
-    assert (
-        store.get(KEY) == a_list(held[0], ListedItem("d", 12345678.123456789, "substitute", "why"), held[2]).to_json()
-    )
+    assert store.get(KEY) == a_list(held[0], ListedItem("d", 12345678.123456789, "substitute", "why"), held[2]).json
 
 
 def test_an_edited_list_keeps_its_version_and_its_time_to_live(pipe: RedisPipe, store: redis.Redis) -> None:
@@ -156,20 +154,20 @@ def test_an_edited_list_keeps_its_version_and_its_time_to_live(pipe: RedisPipe, 
 
 
 def test_the_first_like_item_that_is_not_in_the_list_takes_the_place(pipe: RedisPipe, store: redis.Redis) -> None:
-    store.set(KEY, a_list("a", "b", "c").to_json())
+    store.set(KEY, a_list("a", "b", "c").json)
     assert replaced(pipe, "b", [ListedItem(one, 0.0, "s", "r") for one in ("c", "a", "d")]) == 3
     assert items_at(store) == ["a", "d", "c"]
 
 
 @pytest.mark.parametrize(("held", "left"), [("ab", ["b"]), ("ba", ["b"]), ("bac", ["b", "c"])])
 def test_without_a_like_item_the_place_goes(pipe: RedisPipe, store: redis.Redis, held: str, left: list[str]) -> None:
-    store.set(KEY, a_list(*held).to_json())
+    store.set(KEY, a_list(*held).json)
     assert replaced(pipe, "a", []) == -1
     assert items_at(store) == left
 
 
 def test_an_empty_list_is_shown_to_nobody(pipe: RedisPipe, store: redis.Redis) -> None:
-    store.set(KEY, a_list("a").to_json())
+    store.set(KEY, a_list("a").json)
     assert replaced(pipe, "a", [ListedItem("a", 0.0, "s", "r")]) == -2
     assert not store.exists(KEY)
     assert replaced(pipe, "a", []) == 0
@@ -180,7 +178,7 @@ def test_only_a_place_that_says_so_is_replaced_when_a_promotion_is_over(
 ) -> None:
     other = [ListedItem("b", 0.0, "s", "r")]
     for promotion, left in ((None, "a"), ("summer", "a"), ("week 12", "b")):
-        store.set(KEY, a_list(ListedItem("a", 1.0, "s", "r", promotion=promotion)).to_json())
+        store.set(KEY, a_list(ListedItem("a", 1.0, "s", "r", promotion=promotion)).json)
         replaced(pipe, "a", other, (b"promotion", b'"week 12"'))
         assert items_at(store) == [left]
 
@@ -468,7 +466,7 @@ def test_a_new_price_is_stated_in_the_lists(shop: Shop, store: redis.Redis) -> N
     before = a_list("salt", shop.listed("tea 0"))
     written(shop.writer, before)
     shop.sweeps(shop.states("tea 0", price=3.0))
-    restated = a_list("salt", shop.listed("tea 0")._replace(price=3.0)).to_json()
+    restated = a_list("salt", shop.listed("tea 0")._replace(price=3.0)).json
     assert orjson.loads(store.get(KEY)) == orjson.loads(restated)
     assert shop.watch.figures.restated == 1
 

@@ -47,7 +47,11 @@ def model(cluster: Cluster, freshet: Freshet, tmp_path_factory: pytest.TempPathF
     """The model of a scoring job for two placements, which is as before at the end."""
     folder = tmp_path_factory.mktemp("model") / "home-ranker"
     shutil.copytree(default_folder(), folder)
-    own = {"FRESHET_MODEL__PATH": str(folder), "FRESHET_LISTS__PLACEMENT": "home,cart"}
+    own = {
+        "FRESHET_MODEL__PATH": str(folder),
+        "FRESHET_LISTS__PLACEMENT": "home,cart",
+        "FRESHET_LISTS__EXECUTION_MODE": "process",  # other tests run the job as it is by default; and this one ends workers
+    }
     with_model = Freshet(freshet.environment | own)
     cancel(cluster, "scoring")
     truncated(folder)

@@ -89,7 +89,8 @@ def test_a_schema_that_is_not_registered_as_it_is_written_is_a_problem(status: A
 
 
 @pytest.mark.parametrize(
-    ("records", "seconds", "level"), [(0, 0.0, "ok"), (900, 4.0, "ok"), (900, 70.0, "warning"), (9, 4_000.0, "problem")]
+    ("records", "seconds", "level"),
+    [(0, 0.0, "ok"), (900, 4.0, "ok"), (900, 70.0, "ok"), (900, 130.0, "warning"), (9, 4_000.0, "problem")],
 )
 def test_a_job_is_behind_by_the_age_of_what_it_has_not_read(records: int, seconds: float, level: str) -> None:
     assert judge_lag(Lag("ingest", "interactions", records, seconds)).level == level
