@@ -86,7 +86,7 @@ class OneTopic:
         One slot has a thread for each step, so it may use two cores by itself: there the ratio says nothing about slots,
         and the processor time an event, which more slots should leave as it is, says how it would scale.
         """
-        with parallelism(2), self._at_end() as (run, _):
+        with submitted_with(FLINK__PARALLELISM=2), self._at_end() as (run, _):
             return {
                 "shop_events_per_s_parallelism_2": run.rate,
                 "shop_cpu_us_per_event_parallelism_2": run.cpu_us_per_event,
@@ -201,11 +201,12 @@ class OneTopic:
 
 
 @contextmanager
-def parallelism(slots: int) -> Iterator[None]:
-    """Submit jobs in so many slots."""
-    name = "FRESHET_FLINK__PARALLELISM"
-    os.environ[name] = str(slots)
+def submitted_with(**settings: object) -> Iterator[None]:
+    """Submit jobs with these settings, by the names of their variables without the prefix."""
+    variables = {f"FRESHET_{name}": str(value) for name, value in settings.items()}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        del os.environ[name]
+        for name in variables:
+            del os.environ[name]

@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from harness import Bench, cpu_seconds, fill
-from one_topic import parallelism
+from one_topic import submitted_with
 from redis import Redis
 from rich.console import Console
 from rich.table import Table
@@ -180,7 +180,7 @@ def run_scoring(bench: Bench, size: Size) -> Run:
     client = bench.redis()
     client.config_resetstat()
     starts, deadline = ends_of(bench, RECOMMENDATIONS), time.monotonic() + TIMEOUT_S
-    with parallelism(WORKERS):
+    with submitted_with(FLINK__PARALLELISM=WORKERS, LISTS__EXECUTION_MODE="process"):
         job = bench.cluster.submit("scoring")
     try:
         while not writes(client):
