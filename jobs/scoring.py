@@ -14,7 +14,6 @@ from pyflink.table.statement_set import StatementSet
 
 from freshet.jobs.runtime import environment, schema_id
 from freshet.jobs.tables import sink, source
-from freshet.models.list_maker import USERS_AT_ONCE
 from freshet.models.profiles import Update
 from freshet.models.serving import ServingConfig, load_list_maker
 from freshet.models.tiers import load
@@ -25,8 +24,12 @@ from freshet.udfs.operators.score import score_udf
 
 NAME, GROUP = "scoring", "freshet-scoring"
 
-WAIT_MS = 2
-"""A batch waits so long for company once it could begin."""
+GATHERED, WAIT_MS = 512, 2
+"""Announcements in a batch at most, and how long one waits for company once it could begin.
+
+A batch is larger than the lists that are made together (`USERS_AT_ONCE`), which are stored when they are ready: where there is
+a backlog, the way there and back is paid less often.
+"""
 
 
 def build(env: StreamTableEnvironment, settings: Settings) -> StatementSet:
@@ -55,7 +58,7 @@ def build(env: StreamTableEnvironment, settings: Settings) -> StatementSet:
 def gathered(env: StreamTableEnvironment, announced: Table) -> Table:
     """Return announcements, of the column payload, in batches, of the column payloads."""
     java = get_gateway().jvm.freshet.lists.ListJob
-    batches = java.gather(env._j_tenv, announced._j_table, USERS_AT_ONCE, WAIT_MS)  # noqa: SLF001 - PyFlink's only way to Java
+    batches = java.gather(env._j_tenv, announced._j_table, GATHERED, WAIT_MS)  # noqa: SLF001 - PyFlink's only way to Java
     return Table(batches, env)
 
 

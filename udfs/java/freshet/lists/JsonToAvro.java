@@ -1,13 +1,13 @@
 package freshet.lists;
 
 import freshet.features.Avro;
-import java.io.ByteArrayOutputStream;
-import java.io.DataOutputStream;
+import java.io.DataOutput;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 
 /**
@@ -17,12 +17,13 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
  */
 final class JsonToAvro {
     private interface Writer {
-        void write(JsonNode value, DataOutputStream out) throws IOException;
+        void write(JsonNode value, DataOutput out) throws IOException;
     }
 
     private final Map<String, Writer> named = new HashMap<>();
     private final Writer writer;
     private final int schemaId;
+    private final DataOutputSerializer out = new DataOutputSerializer(8192);
 
     JsonToAvro(JsonNode schema, int schemaId) {
         this.writer = of(schema);
@@ -30,11 +31,10 @@ final class JsonToAvro {
     }
 
     byte[] record(JsonNode value) throws IOException {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream(8192);
-        DataOutputStream out = new DataOutputStream(bytes);
+        out.clear();
         Avro.head(out, schemaId);
         writer.write(value, out);
-        return bytes.toByteArray();
+        return out.getCopyOfBuffer();
     }
 
     private Writer of(JsonNode type) {
