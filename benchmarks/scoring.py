@@ -28,6 +28,7 @@ from workload import USERS, Workload, generate, subject
 from freshet.errors import FreshetError
 from freshet.models import features
 from freshet.models.artefact import Artefact, default_folder
+from freshet.models.list_maker import USERS_AT_ONCE
 from freshet.models.manifest import MODEL
 from freshet.models.placements import load_placements
 from freshet.models.scorer import open_session
@@ -290,8 +291,11 @@ def _ends(consumer: Consumer, topic: str) -> dict[int, int]:
 
 
 def bare_session(artefact: Artefact, users: Histogram) -> tuple[str, float]:
-    """Return the provider, and how many users a second the session alone scores in batches of the job's median size."""
-    size = int(quantile(users, 0.5))
+    """Return the provider, and how many users a second the session alone scores in batches of the job's median size.
+
+    Of a larger batch the job makes so many lists at once as `USERS_AT_ONCE` says, and so many are scored in one call.
+    """
+    size = min(int(quantile(users, 0.5)), USERS_AT_ONCE)
     candidates = load_placements().by_name["home"].candidates
     session = open_session(artefact.manifest.checked(artefact.folder, MODEL), load_settings().model.providers)
     rng, items = np.random.default_rng(7), artefact.manifest.items
