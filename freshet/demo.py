@@ -135,7 +135,8 @@ def has_caught_up(settings: Settings) -> bool:
     """Tell whether every announcement has led to a list: an event that comes now waits for no other."""
     from freshet.doctor.broker import look_at_lags
 
-    return any(lag.job == "scoring" and lag.records == 0 for lag in look_at_lags(settings))
+    (lag,) = look_at_lags(settings, jobs=("scoring",))
+    return lag.records == 0
 
 
 def wait_for(look: Callable[[], T | None], what: str, poll_s: float = 0.2) -> T:

@@ -11,7 +11,7 @@ from pyflink.table import StreamTableEnvironment, Table
 from pyflink.table.statement_set import StatementSet
 
 from freshet.jobs.feature_registry import registered_views
-from freshet.jobs.runtime import environment, schema_id
+from freshet.jobs.runtime import schema_id, stateful_environment
 from freshet.jobs.sql_functions import register_functions
 from freshet.jobs.tables import clean_events, sink
 from freshet.schemas.topics import FEATURE_UPDATES, INTERACTIONS_REJECTED
@@ -70,8 +70,7 @@ def main() -> None:
     """Submit the job to the cluster that runs this."""
     settings = load_settings()
     views = registered_views(settings)
-    ttl, checkpoint_s = f"{settings.features.state_ttl_days} d", settings.features.checkpoint_seconds
-    env = environment(NAME, settings, python="process", state_ttl=ttl, checkpoint_s=checkpoint_s)
+    env = stateful_environment(NAME, settings)
     told = {DEFINITIONS: digest_of(views), FEATURES: ".".join(definition_ids(views).values())}
     env.get_config().set("pipeline.global-job-parameters", ",".join(f"{name}:{text}" for name, text in told.items()))
     build(env, settings, views).execute()

@@ -45,6 +45,17 @@ def environment(
     return env
 
 
+def stateful_environment(name: str, settings: Settings) -> StreamTableEnvironment:
+    """Return the environment of a job that keeps much state of each key."""
+    return environment(
+        name,
+        settings,
+        python="process",
+        state_ttl=f"{settings.features.state_ttl_days} d",
+        checkpoint_s=settings.features.checkpoint_seconds,
+    )
+
+
 def schema_id(settings: Settings, topic: str) -> int:
     """Return the id under which the registry holds the topic's schema.
 

@@ -10,7 +10,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment, Table
 from pyflink.table.statement_set import StatementSet
 
-from freshet.jobs.runtime import environment
+from freshet.jobs.runtime import stateful_environment
 from freshet.jobs.tables import clean_events
 from freshet.settings import Settings, load_settings
 from freshet.udfs.trend_spec import TRENDS, TrendConfig, brought_query, digest_of, trend_spec
@@ -53,8 +53,7 @@ def spec_of(settings: Settings, trends: Sequence[Trend]) -> str:
 def main(trends: Sequence[Trend] = DECLARED) -> None:
     """Submit the job to the cluster that runs this."""
     settings = load_settings()
-    ttl, checkpoint_s = f"{settings.features.state_ttl_days} d", settings.features.checkpoint_seconds
-    env = environment(NAME, settings, python="process", state_ttl=ttl, checkpoint_s=checkpoint_s)
+    env = stateful_environment(NAME, settings)
     env.get_config().set("pipeline.global-job-parameters", f"{TRENDS}:{digest_of(trends)}")
     build(env, settings, trends).execute()
 

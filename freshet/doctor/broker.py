@@ -1,7 +1,7 @@
 """The broker: its topics, and how far each job is behind them."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,10 @@ READS = {
 }
 """What each job reads, as the group `freshet-<job>`."""
 
-BEHIND_S = 120  # the features job tells how far it is once a minute
+STATEFUL = frozenset(("features", "trends"))
+"""Jobs that make checkpoints, and so tell how far they are, at an interval of their own."""
+
+BEHIND_S = 60
 FAR_BEHIND_S = 900
 POLL_MS = 1_000
 
@@ -37,6 +40,8 @@ class Lag:
     records: int | None
     seconds: float = 0.0
     """The age of the oldest record that it has not read."""
+    told_every_s: float = 0.0
+    """It may have read what has come for so long, and told nobody yet."""
 
 
 def judge_topics(report: TopicReport, address: str) -> Iterator[Finding]:
@@ -59,9 +64,10 @@ def judge_lag(lag: Lag) -> Finding:
     if lag.records is None:
         return ok("lag", f"{lag.job} has read nothing of {lag.topic} yet, or made no checkpoint since.")
     behind = f"{lag.job} is {lag.records:,} records of {lag.topic} behind, the oldest {span(lag.seconds)} old"
-    if lag.seconds >= FAR_BEHIND_S:
+    late_s = lag.seconds - lag.told_every_s
+    if late_s >= FAR_BEHIND_S:
         return problem("lag", f"{behind}: it does not keep up; give it a higher FRESHET_FLINK__PARALLELISM.")
-    if lag.seconds >= BEHIND_S:
+    if late_s >= BEHIND_S:
         return warning("lag", f"{behind}: it catches up, or needs a higher FRESHET_FLINK__PARALLELISM; look again.")
     return ok("lag", f"{behind}." if lag.records else f"{lag.job} has read all of {lag.topic}.")
 
@@ -75,15 +81,15 @@ def look_at_topics(settings: Settings) -> TopicReport:
     return check_topics(settings)
 
 
-def look_at_lags(settings: Settings, now: float | None = None) -> list[Lag]:
-    """Ask how far each job is, as its group's committed offsets say: those of its last checkpoint.
+def look_at_lags(settings: Settings, now: float | None = None, jobs: Collection[str] = READS.keys()) -> list[Lag]:
+    """Ask how far each of these jobs is, as its group's committed offsets say: those of its last checkpoint.
 
     Raises:
         FreshetError: the broker does not answer.
     """
     now = time.time() if now is None else now
     try:
-        return [_lag(settings, job, topic, now) for job, topic in READS.items()]
+        return [_lag(settings, job, READS[job], now) for job in jobs]
     except KafkaError as error:
         raise kafka_down(settings, error) from None
 
@@ -107,7 +113,9 @@ def _lag(settings: Settings, job: str, topic: str, now: float) -> Lag:
         oldest = _oldest(consumer, waiting)
         if oldest is None:
             return Lag(job, topic, 0)
-        return Lag(job, topic, sum(ends[one] - place for one, place in waiting.items()), max(0.0, now - oldest))
+        told_every_s = settings.features.checkpoint_seconds if job in STATEFUL else 0.0
+        records = sum(ends[one] - place for one, place in waiting.items())
+        return Lag(job, topic, records, max(0.0, now - oldest), told_every_s)
 
 
 def _oldest(consumer: Any, waiting: dict[TopicPartition, int]) -> float | None:

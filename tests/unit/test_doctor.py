@@ -89,11 +89,17 @@ def test_a_schema_that_is_not_registered_as_it_is_written_is_a_problem(status: A
 
 
 @pytest.mark.parametrize(
-    ("records", "seconds", "level"),
-    [(0, 0.0, "ok"), (900, 4.0, "ok"), (900, 70.0, "ok"), (900, 130.0, "warning"), (9, 4_000.0, "problem")],
+    ("records", "seconds", "level"), [(0, 0.0, "ok"), (900, 4.0, "ok"), (900, 70.0, "warning"), (9, 4_000.0, "problem")]
 )
 def test_a_job_is_behind_by_the_age_of_what_it_has_not_read(records: int, seconds: float, level: str) -> None:
     assert judge_lag(Lag("ingest", "interactions", records, seconds)).level == level
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level"), [(70.0, "ok"), (130.0, "warning"), (950.0, "warning"), (990.0, "problem")]
+)
+def test_what_a_job_may_have_read_since_its_last_checkpoint_does_not_count(seconds: float, level: str) -> None:
+    assert judge_lag(Lag("features", "interactions.clean", 9, seconds, told_every_s=60.0)).level == level
 
 
 def test_nothing_is_said_of_the_lag_of_a_job_that_does_not_run() -> None:

@@ -15,7 +15,7 @@ public final class Avro {
     }
 
     /** Writes a text of a union whose first type is null. */
-    public static void optional(DataOutput out, String text) throws IOException {
+    static void optional(DataOutput out, String text) throws IOException {
         number(out, text == null ? 0 : 1);
         if (text != null) {
             text(out, text);
