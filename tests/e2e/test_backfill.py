@@ -106,9 +106,8 @@ def filled(
     """The settings and the crowd, after new features were filled while it clicked."""
     archive = tmp_path_factory.mktemp("archive") / "clean"
     freshet.environment["FRESHET_ARCHIVE__PATH"] = str(archive)
-    idle = [
-        an_interaction("view", user=IDLE, at=int(time.time() * 1000) - number, item_id="item-1") for number in range(3)
-    ]
+    now = int(time.time() * 1000)  # read once: an event's id comes from its time, and equal ids are one event
+    idle = [an_interaction("view", user=IDLE, at=now - number, item_id="item-1") for number in range(3)]
     produce(idle, settings, INTERACTIONS)
     crowd = Crowd(settings)
     with crowd.clicking():
