@@ -27,7 +27,7 @@ from freshet.schemas.avro import Record
 from freshet.schemas.keys import TopN
 from freshet.schemas.topics import CATALOG
 from freshet.settings import load_settings
-from freshet.udfs.top_n import Because, ListedItem, TopList
+from freshet.udfs.top_n import Because, ListedItem, Places, TopList
 from freshet.udfs.versions import Version
 
 LISTS = 20_000
@@ -92,7 +92,9 @@ class Writer:
             ListedItem(name, 1.234, "co-visit", "often bought with your latest items", because, contributions, (), 1.99)
             for name in sold
         )
-        return TopList(PLACEMENT, subject, places, "home-ranker/1", "full-cpu", Version(1, self._count), 5, "e")
+        return TopList(
+            PLACEMENT, subject, Places.of(places), "home-ranker/1", "full-cpu", Version(1, self._count), 5, "e"
+        )
 
 
 def work(number: int, lists: int) -> None:

@@ -21,7 +21,7 @@ finally:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 INT, REAL, BOOL = types.int64, types.float64, types.boolean
-INT32, REAL32 = types.int32, types.float32
+INT32, REAL32, BYTE = types.int32, types.float32, types.uint8
 
 
 def array(of: Any, dimensions: int = 1) -> Any:

@@ -21,7 +21,7 @@ from freshet.models.sources.source import Source
 from freshet.models.user_state import Users, UserState
 from freshet.schemas.keys import Hot, TopN
 from freshet.udfs.active_rules import ActiveRules
-from freshet.udfs.top_n import Because, Intervention, ListedItem, ListWriter, TopList
+from freshet.udfs.top_n import Because, Intervention, ListedItem, ListWriter, Places, TopList
 from freshet.udfs.versions import Version
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class ListMaker:
     def _made(self, place: Place, profiles: Sequence[Profile], shop: Shop) -> list[TopList]:
         tier, made = self._listed(place, profiles, shop)
         pairs = zip(profiles, made, strict=True)
-        lists = [self._of_user(place, profile, items, tier) for profile, items in pairs if items]
+        lists = [self._of_user(place, profile, places, tier) for profile, places in pairs if places]
         self.tally.lists += len(lists)
         self.tally.withheld += len(profiles) - len(lists)
         self._writer.write(
@@ -175,23 +175,21 @@ class ListMaker:
         )
         return lists
 
-    def _listed(
-        self, place: Place, profiles: Sequence[Profile], shop: Shop
-    ) -> tuple[str, list[tuple[ListedItem, ...]]]:
+    def _listed(self, place: Place, profiles: Sequence[Profile], shop: Shop) -> tuple[str, list[Places]]:
         """Return the tier, and the places of each user's list."""
         place.panel.make_room(len(shop.assortment) + 1)
         users = Users([profile.state for profile in profiles])
         ranked = self._ranker.rank(profiles, users.latest, place.panel.pools(users))
         return ranked.tier, place.lister.lists(profiles, ranked, shop, self._now_ms())
 
-    def _of_user(self, place: Place, profile: Profile, items: tuple[ListedItem, ...], tier: str) -> TopList:
+    def _of_user(self, place: Place, profile: Profile, places: Places, tier: str) -> TopList:
         update, asked = profile.update, intervention(profile.rules)
-        return self._stamped(place, items, tier, profile.version, update.subject, update.event_id, asked)
+        return self._stamped(place, places, tier, profile.version, update.subject, update.event_id, asked)
 
     def _stamped(
         self,
         place: Place,
-        items: tuple[ListedItem, ...],
+        places: Places,
         tier: str,
         version: Version,
         subject: str = "",
@@ -201,7 +199,7 @@ class ListMaker:
         return TopList(
             placement=place.name,
             subject=subject,
-            items=items,
+            places=places,
             model_version=self._ranker.scorer.version,
             tier=tier,
             version=version,
@@ -218,7 +216,7 @@ class ListMaker:
         version = Version(shop.popularity.latest, shop.popularity.generation)
         for place in self._places:
             if items := hot_items(shop, place.placement.length, self._now_ms()):
-                hot = self._stamped(place, items, "hot", version)
+                hot = self._stamped(place, Places.of(items), "hot", version)
                 self._writer.write([(Hot(place.name).encode(), hot)], ttl_seconds=0)
         self._hot_generation = shop.popularity.generation
 

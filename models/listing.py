@@ -1,10 +1,9 @@
 """Makes lists from ranked candidates, and tells of each place who proposed it, why, and what moved it."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,31 +12,26 @@ from numpy.typing import NDArray
 from freshet.models.assortment import Assortment
 from freshet.models.compiled import INT, REAL, array, compiled
 from freshet.models.features import Floats
+from freshet.models.place_json import PART_DIGITS, Columns, Parts, PlaceWriter
 from freshet.models.popularity import Popularity
 from freshet.models.profiles import Profile
 from freshet.models.ranking import Ranked
 from freshet.models.reranking.batch import BatchReranker, Pools
 from freshet.models.reranking.config import Rules
 from freshet.models.reranking.fill import NOBODY
-from freshet.models.reranking.moves import Move
 from freshet.models.reranking.pool import Names, Past, Pool
 from freshet.models.rule_effects import log_boosts
-from freshet.models.sources.source import Evidence, Finds
+from freshet.models.sources.source import Finds, Reasons
 from freshet.models.user_state import Ints, Reals
-from freshet.udfs.top_n import Because, ListedItem
-
-KEPT_MOVES = 1 << 16
+from freshet.udfs.top_n import Places
 
 CONTRIBUTIONS = 3
 """So many parts of a score are told."""
 
-DIGITS = 4
-SCORE_DIGITS = 5
-
 MODEL, EVENT_RULE = "model", "event rule"
 
 NO_BOOSTS: Mapping[int, float] = {}
-NO_EVIDENCE = Evidence("", (), "", 0.0)
+NO_CLAUSE = ("", "")
 
 
 log = logging.getLogger(__name__)
@@ -89,63 +83,41 @@ class Lister:
         self._length = length
         self._reranker = BatchReranker(rules)
         self._names_of = (-1, -1)
+        self._writer: PlaceWriter | None = None
 
-    def lists(
-        self, profiles: Sequence[Profile], ranked: Ranked, shop: Shop, now_ms: int
-    ) -> list[tuple[ListedItem, ...]]:
+    def lists(self, profiles: Sequence[Profile], ranked: Ranked, shop: Shop, now_ms: int) -> list[Places]:
         """Return the places of each user's list; none where the filters leave nothing."""
         assortment = shop.assortment
-        self._follow(assortment)
+        writer = self._follow(assortment)
         pasts = [_past(profile, assortment) for profile in profiles]
         made = self._reranker.rerank(_pools(ranked, shop, now_ms), self._length, pasts)
         users, places = np.nonzero(made.positions != NOBODY)
         spots = Spots(users, made.positions[users, places], made.scores[users, places])
-        items = iter(self._items(ranked, spots, pasts, chain.from_iterable(made.moves), assortment, now_ms))
-        counts = np.bincount(users, minlength=len(profiles)).tolist()
-        return [tuple(islice(items, count)) for count in counts]
-
-    def _items(
-        self,
-        ranked: Ranked,
-        spots: Spots,
-        pasts: Sequence[Past],
-        moves: Iterable[tuple[Move, ...]],
-        assortment: Assortment,
-        now_ms: int,
-    ) -> Iterator[ListedItem]:
-        """Yield the places of all lists, one list behind the other."""
         items, sources = spots.of(ranked.merged.items), spots.of(ranked.merged.sources)
-        boosts = _boosts(spots.users, assortment.category[items], pasts)
-        indices = items.tolist()
-        columns = zip(
-            indices,
-            sources.tolist(),
-            spots.scores.round(SCORE_DIGITS).tolist(),
-            _evidence(ranked.merged.finds, spots.users, items, sources),
-            _contributions(self._sources, ranked, spots, boosts),
-            moves,
-            assortment.prices_of(indices),
-            assortment.promotions_of(indices, now_ms),
-            (boosts > 0).tolist(),
-            strict=True,
+        boosts = _boosts(users, assortment.category[items], pasts)
+        columns = Columns(
+            counts=np.bincount(users, minlength=len(profiles)).tolist(),
+            items=items,
+            scores=spots.scores,
+            sources=sources,
+            reasons=_reasons(ranked.merged.finds, users, items, sources),
+            boosted=boosts > 0,
+            parts=_parts(ranked, spots, boosts),
+            moves=list(chain.from_iterable(made.moves)),
+            now_ms=now_ms,
         )
-        ids, names, titles = assortment.ids, self._sources, assortment.titles
-        for item, source, score, (kind, behind, text, strength), parts, told, price, promotion, is_boosted in columns:
-            by = tuple([ids[one - 1] for one in behind])
-            if is_boosted:
-                reason = f"you look at {assortment.place('category', item)} a lot"
-            else:
-                reason = f"{text} {titles.get(behind[0]) or by[0]}" if behind else text
-            because = Because(kind, by, text, round(strength, DIGITS))
-            yield ListedItem(ids[item - 1], score, names[source], reason, because, parts, _told(told), price, promotion)
+        return writer.written(columns, assortment)
 
-    def _follow(self, assortment: Assortment) -> None:
-        """Look the names of the rules up anew when the catalogue has got new ones."""
+    def _follow(self, assortment: Assortment) -> PlaceWriter:
+        """Look names and titles up anew when the catalogue has got new ones, and return what writes places with them."""
         now = (len(assortment), assortment.described)
-        if now != self._names_of:
+        if now != self._names_of or self._writer is None:
             names = assortment.names
             codes = Names(assortment.index_of, names["category"].code_of, names["brand"].code_of, self._source_codes)
-            self._reranker, self._names_of = BatchReranker(self._rules, codes), now
+            self._reranker, self._names_of, self._writer = BatchReranker(self._rules, codes), now, None
+        if self._writer is None or self._writer.is_worn():
+            self._writer = PlaceWriter(self._sources, [MODEL, *self._sources, EVENT_RULE], assortment)
+        return self._writer
 
 
 def _pools(ranked: Ranked, shop: Shop, now_ms: int) -> Pools:
@@ -189,17 +161,11 @@ def _boosts(users: Ints, categories: NDArray[np.int32], pasts: Sequence[Past]) -
     return np.array([pasts[user].boosts.get(category, 0.0) for user, category in pairs])
 
 
-def _contributions(
-    sources: Sequence[str], ranked: Ranked, spots: Spots, boosts: Reals
-) -> list[tuple[tuple[str, float], ...]]:
-    """Return for each place the largest parts of its score: the model's, each source's, and what event rules add."""
-    names = [MODEL, *sources, EVENT_RULE]
+def _parts(ranked: Ranked, spots: Spots, boosts: Reals) -> Parts:
+    """Return the largest parts of the score of each place: the model's, each source's, and what event rules add."""
     table = np.stack([spots.of(ranked.model), *spots.of(ranked.merged.scores), boosts], axis=1)
-    largest, values = largest_parts(table, CONTRIBUTIONS)
-    values = values.round(DIGITS)
-    counts = np.count_nonzero(values, axis=1).tolist()  # those that are nothing stand last
-    columns = zip(np.array(names, object)[largest].tolist(), values.tolist(), counts, strict=True)
-    return [tuple(zip(those[:count], parts[:count], strict=True)) for those, parts, count in columns]
+    names, values = largest_parts(table, CONTRIBUTIONS)
+    return Parts(names, values.round(PART_DIGITS))  # those that are nothing stand last
 
 
 @compiled((array(REAL, 2), INT))
@@ -220,14 +186,10 @@ def largest_parts(table: Reals, n: int) -> tuple[Ints, Reals]:
     return largest, values
 
 
-@lru_cache(KEPT_MOVES)
-def _told(moves: tuple[Move, ...]) -> tuple[str, ...]:
-    return tuple([f"{rule}: {before} -> {after}" for rule, before, after in moves])
-
-
-def _evidence(finds: Sequence[Finds], users: Ints, items: Ints, sources: Ints) -> list[Evidence]:
+def _reasons(finds: Sequence[Finds], users: Ints, items: Ints, sources: Ints) -> Reasons:
     """Return the evidence of each place of all lists; a source is asked once for all that it brought in."""
-    told: list[Evidence] = [NO_EVIDENCE] * len(items)
+    clauses, which, strengths = [NO_CLAUSE], np.zeros(len(items), np.int64), np.zeros(len(items))
+    told = list[tuple[Ints, Ints]]()
     for source in np.unique(sources).tolist():
         places = np.flatnonzero(sources == source)
         try:
@@ -237,6 +199,10 @@ def _evidence(finds: Sequence[Finds], users: Ints, items: Ints, sources: Ints) -
                 "A source could not say why it found %d items; they are listed without a reason.", len(places)
             )
             continue
-        for place, evidence in zip(places.tolist(), because, strict=True):
-            told[place] = evidence
-    return told
+        which[places], strengths[places] = because.which + len(clauses), because.strengths
+        clauses += because.clauses
+        told.append((places, because.items))
+    behind = np.zeros((len(items), max((those.shape[1] for _, those in told), default=0)), np.int64)
+    for places, those in told:
+        behind[places, : those.shape[1]] = those
+    return Reasons(clauses, which, behind, strengths)

@@ -9,7 +9,7 @@ import numpy as np
 from freshet.models.features import RECENT, USER_SOURCES, user_row
 from freshet.models.rule_effects import recalled
 from freshet.models.user_state import NOTHING, Ints, UserState
-from freshet.udfs.active_rules import Active, ActiveRules
+from freshet.udfs.active_rules import Active, ActiveRules, acting
 from freshet.udfs.read_features import Feature, FeatureReader, Reading
 from freshet.udfs.triggers import Trigger
 from freshet.udfs.versions import Version
@@ -86,8 +86,8 @@ class ProfileReader:
             redis.RedisError: the store did not answer.
         """
         subjects = [update.subject for update in updates]
-        readings, (acting,) = self._users.read_beside([(one,) for one in subjects], self._rules.reading(subjects))
-        rules = self._rules.found_in(acting, len(subjects), now_ms)
+        readings, (triggers,) = self._users.read_beside([(one,) for one in subjects], self._rules.reading(subjects))
+        rules = [acting(those, now_ms) for those in triggers]
         index = self._index()
         return [_profile(*parts, index) for parts in zip(updates, readings, rules, strict=True)]
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from freshet.schemas.keys import Rules
-from freshet.udfs.redis_pipe import Call, RedisPipe, Script
+from freshet.udfs.redis_pipe import Packed, RedisPipe, Script, for_each
 from freshet.udfs.triggers import Trigger
 from freshet.udfs.versions import Written
 
@@ -18,7 +18,6 @@ class ActiveRules:
     """Writes triggers under the rule that the one that fired last stands, and reads those of many users in one command."""
 
     WRITE = Script(files("freshet.udfs").joinpath("write_rules.lua").read_text("utf-8"))
-    READ = Script(files("freshet.udfs").joinpath("read_rules.lua").read_text("utf-8"))
 
     def __init__(self, pipe: RedisPipe) -> None:
         self._pipe = pipe
@@ -38,17 +37,17 @@ class ActiveRules:
         (answers,) = self._pipe.run_script(self.WRITE, [(keys, arguments)])
         return Written(sum(answers), len(triggers) - sum(answers))
 
-    def reading(self, subjects: Sequence[str]) -> Call:
-        """Return the call whose answer `found_in` reads, to be sent along with others."""
-        return Call(self.READ, [_key(subject) for subject in subjects], ())
+    def reading(self, subjects: Sequence[str]) -> Packed:
+        """Return the commands whose answers `acting` reads, to be sent along with others."""
+        return for_each([b"HVALS"], [_key(subject) for subject in subjects])
 
-    def found_in(self, answer: Sequence[Sequence[Any]], users: int, now_ms: int) -> list[Active]:
-        """Return the rules that act now for each of so many users, those that fired last in front."""
-        found: list[Active] = [()] * users
-        for at, *triggers in answer:
-            acting = (one for one in map(_trigger, triggers) if one.until > now_ms)
-            found[at] = tuple(sorted(acting, key=lambda one: (-one.since, one.rule)))
-        return found
+
+def acting(triggers: Sequence[bytes], now_ms: int) -> Active:
+    """Return those of a user's stored triggers that act now, those that fired last in front."""
+    if not triggers:
+        return ()
+    found = (one for one in map(_trigger, triggers) if one.until > now_ms)
+    return tuple(sorted(found, key=lambda one: (-one.since, one.rule)))
 
 
 def _key(subject: str) -> bytes:

@@ -262,10 +262,7 @@ class IndexedListWriter(ListWriter):
             return Written(0, 0)
         now_s = self._now_s()
         span = self._spans.now(now_s)
-        held = {
-            key: _Named(str(one.version), tuple(place.item_id for place in one.items), span, now_s, now_s)
-            for key, one in lists
-        }
+        held = {key: _Named(str(one.version), one.places.items, span, now_s, now_s) for key, one in lists}
         before = self._name(held)
         try:
             written = super().write(lists, ttl_seconds)

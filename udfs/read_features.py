@@ -5,17 +5,14 @@
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
-from importlib.resources import files
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from freshet.udfs.feast_layout import EntityKeys, field_name, timestamp_field, version_field
-from freshet.udfs.redis_pipe import Call, RedisPipe, Script
-
-KEYS_A_CALL = 500
+from freshet.udfs.redis_pipe import Packed, RedisPipe, for_each
 
 _double = struct.Struct("<d").unpack_from
 _WIRE_INT64, _WIRE_DOUBLE, _WIRE_STRING, _WIRE_STRING_LIST = 0x20, 0x29, 0x12, 0x62
@@ -147,8 +144,6 @@ class Numbers(NamedTuple):
 class FeatureReader:
     """Reads the named features of one view."""
 
-    SCRIPT = Script(files("freshet.udfs").joinpath("read_features.lua").read_text("utf-8"))
-
     def __init__(self, pipe: RedisPipe, project: str, view: str, keys: Sequence[str], features: Sequence[str]) -> None:
         self._pipe = pipe
         self.key_of = EntityKeys(project, keys)
@@ -163,18 +158,14 @@ class FeatureReader:
         """
         return self.read_beside(entities)[0]
 
-    def read_beside(self, entities: Sequence[Sequence[str]], *others: Call) -> tuple[list[Reading], list[Any]]:
-        """Return a reading for each entity, and the answers of other calls that travel in the same round trip.
+    def read_beside(self, entities: Sequence[Sequence[str]], *others: Packed) -> tuple[list[Reading], list[list[Any]]]:
+        """Return a reading for each entity, and the answers to other commands that travel in the same round trip.
 
         Raises:
             redis.RedisError: the store did not answer.
         """
-        readings = [self._missing] * len(entities)
-        calls = self._calls([self.key_of(entity) for entity in entities])
-        answers = self._pipe.run_calls([*calls, *others])
-        for at, reading in self._found_in(answers[: len(calls)]):
-            readings[at] = reading
-        return readings, answers[len(calls) :]
+        rows, *answers = self._pipe.run_packed(self._reading([self.key_of(entity) for entity in entities]), *others)
+        return [self._missing if row[0] is None else _reading(row) for row in rows], answers
 
     def numbers(self, keys: Sequence[bytes]) -> Numbers:
         """Return the features, which must be doubles, of those of the store's keys that hold the view.
@@ -183,26 +174,17 @@ class FeatureReader:
             redis.RedisError: the store did not answer.
             ValueError: a feature is not a double.
         """
-        width, rows = len(self._fields) + 1, list[Any]()
-        for number, answer in enumerate(self._pipe.run_calls(self._calls(keys))):
-            answer[::width] = [number * KEYS_A_CALL + at for at in answer[::width]]
-            rows += answer
-        times = zip(rows[1::width], rows[2::width], strict=True)
+        (rows,) = self._pipe.run_packed(self._reading(keys))
+        positions = [at for at, row in enumerate(rows) if row[0] is not None]
+        columns = list(zip(*(rows[at] for at in positions), strict=True)) or [()] * len(self._fields)
         return Numbers(
-            np.array(rows[::width], np.int64),
-            np.array([_as_of(*stamp) for stamp in times], np.int64),
-            np.stack([_doubles(rows[column::width]) for column in range(3, width)], axis=1),
+            np.array(positions, np.int64),
+            np.array([_as_of(*stamp) for stamp in zip(*columns[:2], strict=True)], np.int64),
+            np.stack([_doubles(column) for column in columns[2:]], axis=1),
         )
 
-    def _calls(self, keys: Sequence[bytes]) -> list[Call]:
-        starts = range(0, len(keys), KEYS_A_CALL)
-        return [Call(self.SCRIPT, keys[at : at + KEYS_A_CALL], self._fields) for at in starts]
-
-    def _found_in(self, answers: Sequence[Sequence[Any]]) -> Iterator[tuple[int, Reading]]:
-        width = len(self._fields) + 1
-        for number, answer in enumerate(answers):
-            for at in range(0, len(answer), width):
-                yield number * KEYS_A_CALL + answer[at], _reading(answer[at + 1 : at + width])
+    def _reading(self, keys: Sequence[bytes]) -> Packed:
+        return for_each([b"HMGET"], keys, self._fields)
 
 
 def _as_of(timestamp: bytes, version: bytes | None) -> int:

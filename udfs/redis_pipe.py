@@ -6,12 +6,18 @@ the server does.
 
 import hashlib
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
+import hiredis
 import redis
 from redis.connection import ConnectionPool
 
 Command = Sequence[bytes | str | int | float]
+
+READ_BYTES = 1 << 16
+NOT_YET = object()
+"""What the reader says when an answer is not complete."""
 
 
 class Script:
@@ -30,6 +36,24 @@ class Call(NamedTuple):
     arguments: Sequence[Any]
 
 
+class Packed(NamedTuple):
+    """Commands as the protocol has them, and how many they are."""
+
+    data: bytes
+    count: int
+
+
+def for_each(command: Sequence[bytes], keys: Sequence[bytes], arguments: Sequence[bytes] = ()) -> Packed:
+    """Return a command for each key, with the same arguments behind it, which are packed once: they are most of the work.
+
+    >>> for_each([b"HMGET"], [b"a", b"b"], [b"f"]).data.replace(b"\\r\\n", b" ")
+    b'*3 $5 HMGET $1 a $1 f *3 $5 HMGET $1 b $1 f '
+    """
+    head = b"*%d\r\n%b" % (len(command) + 1 + len(arguments), packed(command))
+    tail = b"\r\n" + packed(arguments)
+    return Packed(b"".join([b"%b$%d\r\n%b%b" % (head, len(key), key, tail) for key in keys]), len(keys))
+
+
 class RedisPipe:
     """Runs batches of commands on the server at `url`, a redis:// or rediss:// address.
 
@@ -40,6 +64,7 @@ class RedisPipe:
     def __init__(self, url: str, timeout_s: float = 5.0) -> None:
         pool = ConnectionPool.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
         self._connection: Any = pool.make_connection()
+        self._reader: Any = None
 
     def run(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands and return their answers in order.
@@ -47,34 +72,59 @@ class RedisPipe:
         Raises:
             redis.RedisError: no connection, no answer in time, or the server refused a command.
         """
-        return self._sent(
-            [piece for command in commands for piece in self._connection.pack_command(*command)], len(commands)
-        )
+        pieces = [piece for command in commands for piece in self._connection.pack_command(*command)]
+        return self._sent(Packed(b"".join(pieces), len(commands)))
 
-    def _sent(self, pieces: Sequence[bytes], count: int) -> list[Any]:
-        """Send commands as the protocol has them, and return so many answers."""
-        answers = self._answers(pieces, count)
+    def run_packed(self, *batches: Packed) -> list[list[Any]]:
+        """Send packed commands in one round trip, and return the answers to each batch of them.
+
+        Raises:
+            redis.RedisError: as for `run`.
+        """
+        answers = iter(self._sent(Packed(b"".join(one.data for one in batches), sum(one.count for one in batches))))
+        return [list(islice(answers, one.count)) for one in batches]
+
+    def _sent(self, packed: Packed) -> list[Any]:
+        answers = self._answers(packed)
         for answer in answers:
             if isinstance(answer, redis.ResponseError):
-                self._connection.disconnect()
+                self.close()
                 raise answer
         return answers
 
-    def _answers(self, pieces: Sequence[bytes], count: int) -> list[Any]:
-        """Send commands, and return so many answers; that of a command which the server refused is the error."""
+    def _answers(self, packed: Packed) -> list[Any]:
+        """Send commands, and return their answers; that of a command which the server refused is the error."""
         try:
             self._connection.connect()
-            self._connection.send_packed_command(pieces)
-            return [self._answer() for _ in range(count)]
+            self._connection.send_packed_command([packed.data])
+            return self._read(packed.count)
+        except TimeoutError as error:
+            self.close()
+            raise redis.TimeoutError("the server did not answer in time") from error
+        except OSError as error:
+            self.close()
+            raise redis.ConnectionError(f"the connection to the server broke: {error}") from error
         except BaseException:
-            self._connection.disconnect()
+            self.close()
             raise
 
-    def _answer(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except redis.ResponseError as error:  # this command's answer; those of the others still follow
-            return error
+    def _read(self, count: int) -> list[Any]:
+        """Return so many answers, read from the socket here: redis-py's own call costs more than most answers do."""
+        if self._reader is None:
+            self._reader = hiredis.Reader(
+                protocolError=redis.InvalidResponse, replyError=refusal, notEnoughData=NOT_YET
+            )
+        reader, receive, answers = self._reader, self._connection._sock.recv, list[Any]()  # noqa: SLF001
+        while len(answers) < count:
+            answer = reader.gets()
+            if answer is not NOT_YET:
+                answers.append(answer)
+                continue
+            data = receive(READ_BYTES)
+            if not data:
+                raise redis.ConnectionError("the server closed the connection")
+            reader.feed(data)
+        return answers
 
     def run_script(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Any]]]) -> list[Any]:
         """Run a script once for each (keys, arguments) and return the answers in order; see `run_calls`."""
@@ -101,20 +151,17 @@ class RedisPipe:
     def run_for_each(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> list[Any]:
         """Run a script once for each key, every time with the same arguments, and return the answers in order.
 
-        The arguments are packed once: for some thousand keys that is most of the work.
-
         Raises:
             redis.RedisError: as for `run`.
         """
-        head, tail = packed([b"EVALSHA", script.sha.encode(), b"1"]), packed(arguments)
-        opening = b"*%d\r\n%b" % (4 + len(arguments), head)
-        commands = [b"%b%b%b" % (opening, packed([key]), tail) for key in keys]
-        answers = self._answers(commands, len(keys))
+        commands = for_each([b"EVALSHA", script.sha.encode(), b"1"], keys, arguments)
+        answers = self._answers(commands)
         # Another client may have made the script known half-way: what has run tells so only once, so it does not run again.
         unknown = [at for at, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
         if unknown:
             self.run([("SCRIPT", "LOAD", script.text)])
-            again = self._sent([commands[at] for at in unknown], len(unknown))
+            commands = for_each([b"EVALSHA", script.sha.encode(), b"1"], [keys[at] for at in unknown], arguments)
+            again = self._sent(commands)
             for at, answer in zip(unknown, again, strict=True):
                 answers[at] = answer
         for answer in answers:
@@ -125,6 +172,12 @@ class RedisPipe:
     def close(self) -> None:
         """Close the connection."""
         self._connection.disconnect()
+        self._reader = None
+
+
+def refusal(text: str) -> redis.ResponseError:
+    """Return the error that a server refused a command with."""
+    return redis.exceptions.NoScriptError(text) if text.startswith("NOSCRIPT") else redis.ResponseError(text)
 
 
 def evalsha(call: Call) -> Command:

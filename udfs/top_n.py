@@ -1,6 +1,6 @@
 """Lists as they stand in Redis: one JSON value each, its version first, replaced only by one at least as new."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -65,6 +65,24 @@ class ListedItem(NamedTuple):
         }
 
 
+@dataclass(frozen=True)
+class Places:
+    """The places of a list: the items, and all of it as the JSON array that is stored."""
+
+    items: tuple[str, ...]
+    json: bytes
+
+    @classmethod
+    def of(cls, listed: Iterable[ListedItem]) -> "Places":
+        """Return these places."""
+        listed = list(listed)
+        return cls(tuple(one.item_id for one in listed), orjson.dumps([one.record() for one in listed]))
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.items)
+
+
 class Intervention(NamedTuple):
     """What a rule asks the front end to do, until a time in milliseconds, and the item that the rule fired for."""
 
@@ -80,7 +98,7 @@ class TopList:
 
     placement: str
     subject: str
-    items: tuple[ListedItem, ...]
+    places: Places
     model_version: str
     tier: str
     version: Version
@@ -91,12 +109,15 @@ class TopList:
     intervention: Intervention | None = None
 
     def record(self) -> dict[str, Any]:
-        """Return the list as a record of `recommendations`; the version stands first, where the store looks for it."""
-        return {
-            "version": str(self.version),
-            "placement": self.placement,
-            "subject": self.subject,
-            "items": [item.record() for item in self.items],
+        """Return the list as a record of `recommendations`."""
+        record: dict[str, Any] = orjson.loads(self.json)
+        return record
+
+    @cached_property
+    def json(self) -> bytes:
+        """The value that is stored; the version stands first, where the store looks for it."""
+        head = {"version": str(self.version), "placement": self.placement, "subject": self.subject}
+        tail = {
             "model_version": self.model_version,
             "config_version": self.config_version,
             "arm": self.arm,
@@ -106,11 +127,7 @@ class TopList:
             "event_id": self.event_id,
             "intervention": self.intervention and self.intervention._asdict(),
         }
-
-    @cached_property
-    def json(self) -> bytes:
-        """The value that is stored."""
-        return orjson.dumps(self.record())
+        return b'%b,"items":%b,%b' % (orjson.dumps(head)[:-1], self.places.json, orjson.dumps(tail)[1:])
 
 
 class ListWriter:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from freshet.models.best import best, named_best, sort_best
 from freshet.models.compiled import BOOL, INT, INT32, REAL, REAL32, array, compiled, written
-from freshet.models.sources.source import Evidence, Finds, Floats, Found, nothing_found, scores_of
+from freshet.models.sources.source import Evidence, Finds, Floats, Found, Reasons, nothing_found, scores_of
 from freshet.models.user_state import LATEST, Ints, Reals, Users, UserState
 
 BEHIND = 3
@@ -265,14 +265,9 @@ class RowSums:
             sums = sums / (rows.totals(there) + np.float32(reading.prior)) ** reading.theirs
         items, scores = best_each(sums, there, ends, k)
 
-        def because(those: Ints, listed: Ints) -> list[Evidence]:
-            names = behind_each(members, values, shares, keys, bounds, those, listed, self._scratch).tolist()
-            strengths = scores_of(items, scores, those, listed).tolist()
-            kind, text = self._kind, self._text
-            return [
-                Evidence(kind, tuple([name for name in mine if name]), text, strength)
-                for mine, strength in zip(names, strengths, strict=True)
-            ]
+        def because(those: Ints, listed: Ints) -> Reasons:
+            names = behind_each(members, values, shares, keys, bounds, those, listed, self._scratch)
+            return Reasons.alike(self._kind, self._text, names, scores_of(items, scores, those, listed))
 
         return Finds(items, scores, because)
 

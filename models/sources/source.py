@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freshet.models.compiled import INT, REAL32, array, compiled, strided
-from freshet.models.user_state import NOTHING, Ints, Users, UserState
+from freshet.models.user_state import NOTHING, Ints, Reals, Users, UserState
 
 Floats = NDArray[np.float32]
 
@@ -89,7 +89,44 @@ class Source(Protocol):
         """Return at most k candidates; what the user has seen or bought may be among them, filters come later."""
 
 
-Told = Callable[[Ints, Ints], list[Evidence]]
+class Reasons(NamedTuple):
+    """The evidence of m places, as columns.
+
+    Attributes:
+        clauses: kinds and texts of evidence, each pair once.
+        which: int64 [m], the clause of each place.
+        items: int64 [m, n], the items behind each, the strongest first, 0 behind the last.
+        strengths: float64 [m].
+    """
+
+    clauses: Sequence[tuple[str, str]]
+    which: Ints
+    items: Ints
+    strengths: Reals
+
+    @classmethod
+    def alike(cls, kind: str, text: str, items: Ints, strengths: NDArray[Any]) -> "Reasons":
+        """Return evidence of one kind and text."""
+        return cls([(kind, text)], np.zeros(len(strengths), np.int64), items, strengths.astype(np.float64))
+
+    @classmethod
+    def of(cls, evidence: Sequence[Evidence]) -> "Reasons":
+        """Return evidence that was told place by place."""
+        code_of: dict[tuple[str, str], int] = {}
+        which = [code_of.setdefault((one.kind, one.text), len(code_of)) for one in evidence]
+        items = np.zeros((len(evidence), max((len(one.items) for one in evidence), default=0)), np.int64)
+        for row, one in zip(items, evidence, strict=True):
+            row[: len(one.items)] = one.items
+        return cls(list(code_of), np.array(which, np.int64), items, np.array([one.strength for one in evidence]))
+
+    def told(self) -> list[Evidence]:
+        """Return the evidence place by place."""
+        columns = zip(self.which.tolist(), self.items.tolist(), self.strengths.tolist(), strict=True)
+        clauses = self.clauses
+        return [Evidence(clauses[at][0], tuple(filter(None, items)), clauses[at][1], by) for at, items, by in columns]
+
+
+Told = Callable[[Ints, Ints], Reasons]
 """Called once for a batch with the users, as rows, and the items that end up on their lists, both int64 [m]."""
 
 
@@ -122,14 +159,14 @@ def asked_one_by_one(find: Callable[[UserState], Found], users: Users, k: int) -
     for one, row, those in zip(found, items, scores, strict=True):
         row[: len(one.items)], those[: len(one.items)] = one.items, one.scores
 
-    def because(rows: Ints, listed: Ints) -> list[Evidence]:
+    def because(rows: Ints, listed: Ints) -> Reasons:
         order = np.argsort(rows, kind="stable")
         told = list[tuple[int, Evidence]]()
         for places in np.split(order, np.flatnonzero(np.diff(rows[order])) + 1):
             if len(places):
                 evidence = found[rows[places[0]]].because(listed[places].tolist())
                 told += zip(places.tolist(), evidence, strict=True)
-        return [evidence for _, evidence in sorted(told, key=lambda pair: pair[0])]
+        return Reasons.of([evidence for _, evidence in sorted(told, key=lambda pair: pair[0])])
 
     return Finds(items, scores, because)
 
@@ -150,8 +187,9 @@ def scores_of(items: Ints, scores: Floats, rows: Ints, listed: Ints) -> Floats:
 def told_by_number(items: Ints, strengths: Floats, kind: str, text: str) -> Told:
     """Return what tells evidence that no other items are behind, only a number each: [B, n], beside the items."""
 
-    def because(rows: Ints, listed: Ints) -> list[Evidence]:
-        return [Evidence(kind, (), text, one) for one in scores_of(items, strengths, rows, listed).tolist()]
+    def because(rows: Ints, listed: Ints) -> Reasons:
+        nothing_behind = np.zeros((len(listed), 0), np.int64)
+        return Reasons.alike(kind, text, nothing_behind, scores_of(items, strengths, rows, listed))
 
     return because
 

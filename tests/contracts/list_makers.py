@@ -1,10 +1,14 @@
 """List makers over a real Redis, without a broker: everything counts as in stock."""
 
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from contracts.redis_server import RedisServer
 from freshet.models.list_maker import ListMaker
 from freshet.models.serving import ServingConfig, load_list_maker
+from freshet.udfs.top_n import Because, ListedItem, TopList
 
 PLAIN = """
 home:
@@ -40,3 +44,14 @@ def a_list_maker(server: RedisServer, folder: Path, length: int = 20, placements
         load_s=0.0,
     )
     return load_list_maker(config)
+
+
+def listed(made: TopList) -> list[ListedItem]:
+    """Return the places of a list as they are stored."""
+    return [a_place(**place) for place in orjson.loads(made.json)["items"]]
+
+
+def a_place(evidence: dict[str, Any], contributions: list[dict[str, Any]], **said: Any) -> ListedItem:
+    because = Because(**(evidence | {"items": tuple(evidence["items"])}))
+    parts = tuple((one["feature"], one["value"]) for one in contributions)
+    return ListedItem(**said, evidence=because, contributions=parts)

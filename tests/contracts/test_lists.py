@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from contracts.conftest import MakeListMaker
+from contracts.list_makers import listed
 from contracts.redis_server import RedisServer
 from freshet.models.affinity import Affinities
 from freshet.models.popularity import PopularityFeed
@@ -24,7 +25,7 @@ from freshet.udfs.feast_layout import (
 )
 from freshet.udfs.read_features import FeatureReader
 from freshet.udfs.redis_pipe import RedisPipe
-from freshet.udfs.top_n import ListedItem, ListWriter, TopList
+from freshet.udfs.top_n import ListedItem, ListWriter, Places, TopList
 from freshet.udfs.versions import Version, Written
 
 NOW = 1_700_000_000_000
@@ -91,11 +92,11 @@ def test_what_was_seen_or_bought_is_not_in_it(
     recommender = list_maker()
     put_user(store, "ann", known[:1])
     (before,) = recommender.recommend([an_update("ann")])
-    bought, seen = before.items[0].item_id, before.items[1].item_id
+    bought, seen = listed(before)[0].item_id, listed(before)[1].item_id
     put_user(store, "ann", [known[0], seen], [bought], count=2)
     (after,) = recommender.recommend([an_update("ann", 2)])
-    assert {bought, seen, known[0]}.isdisjoint(ids(after.items))
-    assert len(after.items) == LENGTH
+    assert {bought, seen, known[0]}.isdisjoint(ids(listed(after)))
+    assert len(listed(after)) == LENGTH
 
 
 def test_other_items_make_another_list(
@@ -104,7 +105,7 @@ def test_other_items_make_another_list(
     put_user(store, "ann", known[100:103])
     put_user(store, "bob", known[500:503])
     ann, bob = list_maker().recommend([an_update("ann"), an_update("bob")])
-    assert set(ids(ann.items)) != set(ids(bob.items))
+    assert set(ids(listed(ann))) != set(ids(listed(bob)))
 
 
 def test_a_list_does_not_depend_on_its_batch(
@@ -115,7 +116,7 @@ def test_a_list_does_not_depend_on_its_batch(
     recommender = list_maker()
     together = recommender.recommend([an_update(subject) for subject in ("ann", "bob", "cid")])
     alone = [recommender.recommend([an_update(subject)])[0] for subject in ("ann", "bob", "cid")]
-    assert [ids(one.items) for one in together] == [ids(one.items) for one in alone]
+    assert [ids(listed(one)) for one in together] == [ids(listed(one)) for one in alone]
 
 
 def test_of_a_subjects_updates_in_a_batch_the_newest_counts(
@@ -141,8 +142,8 @@ def test_without_a_known_item_the_list_is_the_popular_one(
     if items:
         put_user(store, "new", items)
     (made,) = list_maker().recommend([an_update("new")])
-    assert {one.source for one in made.items} == {"popular"}
-    assert len(made.items) == LENGTH
+    assert {one.source for one in listed(made)} == {"popular"}
+    assert len(listed(made)) == LENGTH
 
 
 def test_no_updates_make_no_lists(list_maker: MakeListMaker, server: RedisServer, store: redis.Redis) -> None:
@@ -213,7 +214,9 @@ def test_affinities_are_those_of_the_user_and_the_category_decayed(server: Redis
 
 
 def a_list(version: Version, item: str = "i") -> TopList:
-    return TopList("home", "ann", (ListedItem(item, 1.0, "popular", "why"),), "m/1", "full-cpu", version, NOW, "e")
+    return TopList(
+        "home", "ann", Places.of([ListedItem(item, 1.0, "popular", "why")]), "m/1", "full-cpu", version, NOW, "e"
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import redis
 
 from contracts.redis_server import RedisServer
 from freshet.udfs.feast_layout import EntityKeys, double, field_name, int64, timestamp, timestamp_field, version_field
-from freshet.udfs.read_features import KEYS_A_CALL, FeatureReader
+from freshet.udfs.read_features import FeatureReader
 from freshet.udfs.redis_pipe import RedisPipe
 
 NOW = 1_700_000_000_123
@@ -57,8 +57,8 @@ def test_none_of_them_there_is_no_error(reader: FeatureReader) -> None:
     assert (len(found.positions), found.values.shape) == (0, (0, 2))
 
 
-def test_more_than_one_call_takes_keep_their_places(reader: FeatureReader, store: redis.Redis) -> None:
-    last = KEYS_A_CALL + 7
+def test_many_keep_their_places(reader: FeatureReader, store: redis.Redis) -> None:
+    last = 5_000
     put(store, "a", double(1.0), double(1.0))
     put(store, "b", double(2.0), double(2.0))
     found = reader.numbers(keys(reader, ["a", *["?"] * (last - 1), "b"]))

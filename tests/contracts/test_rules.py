@@ -3,7 +3,6 @@
 import json
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import redis
 
 from contracts.conftest import MakeListMaker
+from contracts.list_makers import listed
 from contracts.redis_server import RedisServer
 from contracts.test_lists import NOW, an_update, ids, put_item, put_user
 from freshet.models.artefact import Artefact
@@ -18,9 +18,10 @@ from freshet.models.profiles import Update
 from freshet.schemas.avro import Decoder, Encoder, schema_text
 from freshet.schemas.keys import Rules, TopN
 from freshet.schemas.topics import RECOMMENDATIONS
+from freshet.udfs import active_rules
 from freshet.udfs.active_rules import ActiveRules
-from freshet.udfs.redis_pipe import Command, RedisPipe
-from freshet.udfs.top_n import Intervention, ListedItem, TopList
+from freshet.udfs.redis_pipe import Packed, RedisPipe
+from freshet.udfs.top_n import Intervention, ListedItem, Places, TopList
 from freshet.udfs.triggers import Trigger
 from freshet.udfs.versions import Version, Written
 
@@ -53,11 +54,10 @@ def category_of(shop: Artefact, item: str) -> str:
 
 
 def acting(server: RedisServer, subject: str, now: int = CLOCK) -> tuple[Trigger, ...]:
-    rules = ActiveRules(RedisPipe(server.url))
-    (answer,) = RedisPipe(server.url).run_calls([rules.reading(["nobody", subject])])
-    nobody, found = rules.found_in(answer, 2, now)
-    assert nobody == ()
-    return found
+    pipe = RedisPipe(server.url)
+    ((nobody, triggers),) = pipe.run_packed(ActiveRules(pipe).reading(["nobody", subject]))
+    assert active_rules.acting(nobody, now) == ()
+    return active_rules.acting(triggers, now)
 
 
 def test_a_rule_acts_until_its_end(server: RedisServer, store: redis.Redis) -> None:
@@ -117,19 +117,19 @@ def test_a_boost_adds_the_logarithm_of_its_factor_and_says_why(
     put_user(store, "ann", shop.vocabulary.items[:3])
     recommender = list_maker(length=1_000)
     (before,) = recommender.recommend([an_update("ann")])
-    lowest = before.items[-1]
+    lowest = listed(before)[-1]
     assert lowest.score < 0, "a factor on the score itself would go unnoticed"
     boosted = category_of(shop, lowest.item_id)
     (after,) = recommender.recommend([fires("ann", a_trigger(category=boosted, factor=50.0))])
-    assert set(ids(after.items)) == set(ids(before.items))
-    scores = {one.item_id: one.score for one in before.items}
-    for one in after.items:
+    assert set(ids(listed(after))) == set(ids(listed(before)))
+    scores = {one.item_id: one.score for one in listed(before)}
+    for one in listed(after):
         is_boosted = category_of(shop, one.item_id) == boosted
         expected = scores[one.item_id] + (math.log(50) if is_boosted else 0.0)
         assert one.score == pytest.approx(expected, abs=1e-4)
         assert (one.reason == f"you look at {boosted} a lot") == is_boosted
-    assert ids(after.items).index(lowest.item_id) < len(after.items) - 1
-    assert [one.score for one in after.items] == sorted((one.score for one in after.items), reverse=True)
+    assert ids(listed(after)).index(lowest.item_id) < len(listed(after)) - 1
+    assert [one.score for one in listed(after)] == sorted((one.score for one in listed(after)), reverse=True)
 
 
 def test_a_factor_below_one_damps_and_is_no_reason_for_anything(
@@ -138,10 +138,10 @@ def test_a_factor_below_one_damps_and_is_no_reason_for_anything(
     put_user(store, "ann", shop.vocabulary.items[:3])
     recommender = list_maker()
     (before,) = recommender.recommend([an_update("ann")])
-    damped = category_of(shop, before.items[0].item_id)
+    damped = category_of(shop, listed(before)[0].item_id)
     (after,) = recommender.recommend([fires("ann", a_trigger(category=damped, factor=0.0001))])
-    assert damped not in {category_of(shop, one.item_id) for one in after.items}
-    assert not [one for one in after.items if "you look at" in one.reason]
+    assert damped not in {category_of(shop, one.item_id) for one in listed(after)}
+    assert not [one for one in listed(after) if "you look at" in one.reason]
 
 
 def test_a_recalled_category_is_among_the_candidates(
@@ -150,14 +150,14 @@ def test_a_recalled_category_is_among_the_candidates(
     put_user(store, "ann", shop.vocabulary.items[:3])
     recommender = list_maker(length=1_000)
     (before,) = recommender.recommend([an_update("ann")])
-    shown = {category_of(shop, one.item_id) for one in before.items}
+    shown = {category_of(shop, one.item_id) for one in listed(before)}
     rare = next(name for name in shop.vocabulary.categories if name not in shown)
     (after,) = recommender.recommend([fires("ann", a_trigger(action="recall", category=rare))])
-    added = [one for one in after.items if one.source == "category"]
+    added = [one for one in listed(after) if one.source == "category"]
     assert added
     assert {category_of(shop, one.item_id) for one in added} == {rare}
-    assert set(ids(added)).isdisjoint(ids(before.items))
-    assert len(after.items) == len(before.items)
+    assert set(ids(added)).isdisjoint(ids(listed(before)))
+    assert len(listed(after)) == len(listed(before))
 
 
 def test_of_a_recalled_category_the_popular_items_come_and_never_more_than_their_share(
@@ -174,9 +174,9 @@ def test_of_a_recalled_category_the_popular_items_come_and_never_more_than_their
     put_user(store, "ann", vocabulary.items[:3])
     recall = a_trigger(action="recall", category=vocabulary.categories[number - 1])
     (made,) = list_maker(length=1_000).recommend([fires("ann", recall)])
-    added = ids([one for one in made.items if one.source == "category"])
+    added = ids([one for one in listed(made) if one.source == "category"])
     assert 0 < len(added) <= 50
-    assert members[-1] in ids(made.items)
+    assert members[-1] in ids(listed(made))
 
 
 def test_an_intervention_stands_in_the_list_until_its_end(
@@ -210,12 +210,12 @@ def test_a_rule_that_is_over_does_nothing_more(
     put_user(store, "ann", shop.vocabulary.items[:3])
     recommender = list_maker()
     (before,) = recommender.recommend([an_update("ann")])
-    trigger = a_trigger(action="boost", category=category_of(shop, before.items[-1].item_id), factor=50.0)
+    trigger = a_trigger(action="boost", category=category_of(shop, listed(before)[-1].item_id), factor=50.0)
     (boosted,) = recommender.recommend([fires("ann", trigger)])
     recommender._now_ms = lambda: trigger.until
     (after,) = recommender.recommend([an_update("ann")])
-    assert boosted.items != before.items
-    assert after.items == before.items
+    assert listed(boosted) != listed(before)
+    assert listed(after) == listed(before)
 
 
 def test_a_rule_acts_for_its_user_alone(
@@ -225,10 +225,10 @@ def test_a_rule_acts_for_its_user_alone(
         put_user(store, subject, shop.vocabulary.items[:3])
     recommender = list_maker()
     (before,) = recommender.recommend([an_update("bob")])
-    trigger = a_trigger(category=category_of(shop, before.items[-1].item_id), factor=50.0)
+    trigger = a_trigger(category=category_of(shop, listed(before)[-1].item_id), factor=50.0)
     ann, bob = recommender.recommend([fires("ann", trigger), an_update("bob")])
-    assert bob.items == before.items
-    assert ann.items != before.items
+    assert listed(bob) == listed(before)
+    assert listed(ann) != listed(before)
 
 
 def test_a_category_that_the_model_does_not_know_changes_nothing(
@@ -243,7 +243,7 @@ def test_a_category_that_the_model_does_not_know_changes_nothing(
         a_trigger("c", "recall"),
     ]
     (after,) = recommender.recommend([fires("ann", one) for one in unknown])
-    assert after.items == before.items
+    assert listed(after) == listed(before)
 
 
 def test_a_trigger_of_a_user_whom_the_store_does_not_know_makes_the_oldest_list_of_its_time(
@@ -261,13 +261,13 @@ def test_without_rules_a_list_costs_no_round_trip_more(
     fired = fires("ann", a_trigger(category="TEA", factor=2.0))
     recommender.recommend([fired])  # and the server knows all scripts
     pipe, trips = recommender._rules._pipe, list[int]()
-    run = pipe.run
+    send = pipe._sent
 
-    def counted(commands: Sequence[Command]) -> list[Any]:
-        trips.append(len(commands))
-        return run(commands)
+    def counted(commands: Packed) -> list[Any]:
+        trips.append(commands.count)
+        return send(commands)
 
-    monkeypatch.setattr(pipe, "run", counted)
+    monkeypatch.setattr(pipe, "_sent", counted)
     recommender.recommend([an_update("ann", 2)])
     assert trips == [2], "features and rules travel together, and there are no affinities to read"
     recommender.recommend([fired])
@@ -277,7 +277,7 @@ def test_without_rules_a_list_costs_no_round_trip_more(
 def test_the_record_of_a_list_fits_its_schema_with_and_without_an_intervention() -> None:
     encode = Encoder(RECOMMENDATIONS, 7)
     decode = Decoder(RECOMMENDATIONS, {7: schema_text(RECOMMENDATIONS)}.__getitem__)
-    items = (ListedItem("i", 1.0, "category", "why"),)
+    items = Places.of([ListedItem("i", 1.0, "category", "why")])
     plain = TopList("home", "ann", items, "m/1", "full-cpu", Version(NOW, 1), NOW, "e")
     asked = replace(plain, intervention=Intervention("coupon", "r", None, NOW))
     assert [decode(encode(one.record()))["intervention"] for one in (plain, asked)] == [

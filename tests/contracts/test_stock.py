@@ -21,7 +21,7 @@ from freshet.models.vocabulary import Vocabulary
 from freshet.schemas.keys import Hot, TopN
 from freshet.udfs.holders import RESTATED_AFTER_S, Holders, IndexedListWriter, Spans
 from freshet.udfs.redis_pipe import RedisPipe
-from freshet.udfs.top_n import Because, Intervention, ListedItem, ListWriter, TopList
+from freshet.udfs.top_n import Because, Intervention, ListedItem, ListWriter, Places, TopList
 from freshet.udfs.versions import Version, Written
 
 TTL_S = 1_000
@@ -53,7 +53,7 @@ on_real_redis = hypothesis_settings(max_examples=150, suppress_health_check=[Hea
 def a_list(*items: ListedItem | str, count: int = 1, subject: str = "ann", intervention: Any = None) -> TopList:
     listed = tuple(one if isinstance(one, ListedItem) else ListedItem(one, 1.0, "popular", "why") for one in items)
     version = Version(1_000, count)
-    return TopList("home", subject, listed, "m/1", "full-cpu", version, 5, "e", intervention=intervention)
+    return TopList("home", subject, Places.of(listed), "m/1", "full-cpu", version, 5, "e", intervention=intervention)
 
 
 def items_at(store: redis.Redis, key: str = KEY) -> list[str]:

@@ -18,7 +18,7 @@ from freshet.schemas.keys import Hot, TopN
 from freshet.schemas.topics import CATALOG
 from freshet.settings import Settings
 from freshet.stack.stack import Stack
-from freshet.udfs.top_n import ListedItem, TopList
+from freshet.udfs.top_n import ListedItem, Places, TopList
 from freshet.udfs.versions import Version
 
 pytestmark = pytest.mark.e2e
@@ -79,7 +79,7 @@ class Worker:
 
     def _a_list(self, subject: str, sold: list[ListedItem], count: int) -> TopList:
         places = tuple(self._chance.sample(sold, LENGTH))
-        return TopList(PLACEMENT, subject, places, "m/1", "full-cpu", Version(1, count), 5, "e")
+        return TopList(PLACEMENT, subject, Places.of(places), "m/1", "full-cpu", Version(1, count), 5, "e")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from freshet.schemas.avro import Decoder, Encoder, schema_text
 from freshet.schemas.topics import RECOMMENDATIONS
-from freshet.udfs.top_n import Because, Intervention, ListedItem, TopList
+from freshet.udfs.top_n import Because, Intervention, ListedItem, Places, TopList
 from freshet.udfs.versions import Version
 from local_flink import LocalFlink
 
@@ -40,7 +40,7 @@ lists = st.builds(
     TopList,
     placement=texts,
     subject=texts,
-    items=st.lists(places, max_size=70).map(tuple),
+    places=st.lists(places, max_size=70).map(Places.of),
     model_version=texts,
     tier=texts,
     version=st.builds(Version, times, st.integers(0, 1 << 62)),
@@ -66,7 +66,7 @@ def test_every_field_of_the_schema_comes_back(writer: Any) -> None:
     because = Because("items", ("i2", "i3"), "often bought with", 0.5)
     place = ListedItem("i1", 1.5, "co-visit", "a reason", because, (("trend", 0.25),), ("cap",), 2.5, "spring")
     asked = Intervention("coupon", "many-views", "i9", 1_700_000_000_009)
-    one = TopList("home", "s", (place,), "m/1", "full-cpu", Version(5, 2), 7, "e", "b", "c1", asked)
+    one = TopList("home", "s", Places.of([place]), "m/1", "full-cpu", Version(5, 2), 7, "e", "b", "c1", asked)
     read: dict[str, Any] = Decoder(RECOMMENDATIONS, lambda schema_id: schema_text(RECOMMENDATIONS))(
         writer.record(one.json)
     )
@@ -78,7 +78,7 @@ def test_every_field_of_the_schema_comes_back(writer: Any) -> None:
 
 @pytest.mark.parametrize(("field", "value"), [("subject", None), ("as_of", None), ("as_of", "soon"), ("tier", 3)])
 def test_a_field_that_is_missing_or_of_another_type_is_an_error(writer: Any, field: str, value: object) -> None:
-    record = TopList("home", "s", (), "m/1", "full-cpu", Version(5, 2), 7, "e").record()
+    record = TopList("home", "s", Places.of([]), "m/1", "full-cpu", Version(5, 2), 7, "e").record()
     with pytest.raises(Exception, match="where its schema has a"):
         writer.record(orjson.dumps(record | {field: value}))
     del record[field]

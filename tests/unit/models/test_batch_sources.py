@@ -94,7 +94,7 @@ def told(found: Found | Finds, user: int, k: int) -> list[Any]:
     else:
         n = int(np.count_nonzero(found.items[user]))
         items, scores = found.items[user, :n], found.scores[user, :n]
-        evidence = found.because(np.full(n, user), items)
+        evidence = found.because(np.full(n, user), items).told()
         assert not found.scores[user, n:].any()
     assert len(items) <= k
     return [
@@ -117,7 +117,7 @@ def test_the_evidence_of_several_users_comes_in_the_order_in_which_it_is_asked_f
     users = Users([UserState(9, np.array([3, 2])), UserState(9, np.array([5]))])
     finds = asked_one_by_one(lambda user: Again().candidates(user, 4), users, 4)
     assert finds.items.tolist() == [[3, 2, 0, 0], [5, 0, 0, 0]]
-    assert [one.items for one in finds.because(np.array([1, 0, 0]), np.array([5, 2, 3]))] == [(5,), (2,), (3,)]
+    assert [one.items for one in finds.because(np.array([1, 0, 0]), np.array([5, 2, 3])).told()] == [(5,), (2,), (3,)]
 
 
 def test_a_standing_is_worked_out_when_the_counts_or_the_catalogue_change() -> None:

@@ -76,5 +76,5 @@ def test_the_evidence_of_a_pooled_item_comes_from_the_source_that_brought_it_in(
     sources = {"one": Steady("one", [1]), "two": Steady("two", [1, 2])}
     pool = Panel(sources, [Share("one", 1), Share("two", 2)], k=3, size=5).pools(NOBODY)
     pairs = zip(pool.items[0, :2], pool.sources[0, :2], strict=True)
-    told = [pool.finds[source].because(np.array([0]), np.array([item]))[0].text for item, source in pairs]
+    told = [pool.finds[source].because(np.array([0]), np.array([item])).told()[0].text for item, source in pairs]
     assert told == ["one", "two"]

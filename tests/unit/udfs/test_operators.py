@@ -14,7 +14,7 @@ from freshet.schemas.registry import SchemaNotFound
 from freshet.schemas.topics import FEATURE_UPDATES, INTERACTIONS, INTERACTIONS_CLEAN, INTERACTIONS_REJECTED
 from freshet.udfs.catalogue import Catalogue, Place
 from freshet.udfs.pseudonym import KEY_VARIABLE, load_key, subject_of
-from freshet.udfs.top_n import TopList
+from freshet.udfs.top_n import Places, TopList
 from freshet.udfs.versions import Version
 
 # PyFlink warns of its own classes when it is imported, so that is left to the tests.
@@ -99,7 +99,7 @@ class TwoLists:
     def recommend(self, updates: Any) -> list[TopList]:
         self.updates += updates
         return [
-            TopList(place, updates[-1][0], (), "m/1", self.tier, Version(5, 2), 7, updates[-1][3])
+            TopList(place, updates[-1][0], Places.of([]), "m/1", self.tier, Version(5, 2), 7, updates[-1][3])
             for place in ("home", "cart")
         ]
 
