@@ -37,10 +37,10 @@ class Call(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Commands as the protocol has them, and how many they are."""
+    """Commands as the protocol has them, and how many answers they have."""
 
     data: bytes
-    count: int
+    answers: int
 
 
 def for_each(command: Sequence[bytes], keys: Sequence[bytes], arguments: Sequence[bytes] = ()) -> Packed:
@@ -81,8 +81,8 @@ class RedisPipe:
         Raises:
             redis.RedisError: as for `run`.
         """
-        answers = iter(self._sent(Packed(b"".join(one.data for one in batches), sum(one.count for one in batches))))
-        return [list(islice(answers, one.count)) for one in batches]
+        answers = iter(self._sent(Packed(b"".join(one.data for one in batches), sum(one.answers for one in batches))))
+        return [list(islice(answers, one.answers)) for one in batches]
 
     def _sent(self, packed: Packed) -> list[Any]:
         answers = self._answers(packed)
@@ -97,7 +97,7 @@ class RedisPipe:
         try:
             self._connection.connect()
             self._connection.send_packed_command([packed.data])
-            return self._read(packed.count)
+            return self._read(packed.answers)
         except TimeoutError as error:
             self.close()
             raise redis.TimeoutError("the server did not answer in time") from error

@@ -264,7 +264,7 @@ def test_without_rules_a_list_costs_no_round_trip_more(
     send = pipe._sent
 
     def counted(commands: Packed) -> list[Any]:
-        trips.append(commands.count)
+        trips.append(commands.answers)
         return send(commands)
 
     monkeypatch.setattr(pipe, "_sent", counted)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freshet.models.merge import Merged, Merger, Share
-from freshet.models.sources.source import Finds
+from freshet.models.sources.source import Finds, Reasons
 
 ITEMS = 30
 
@@ -19,7 +19,7 @@ def a_finding(*of_users: Sequence[int]) -> Finds:
     items, scores = np.zeros((len(of_users), width), np.int64), np.zeros((len(of_users), width), np.float32)
     for row, those, found in zip(items, scores, of_users, strict=True):
         row[: len(found)], those[: len(found)] = found, np.linspace(2.0, 1.0, len(found))
-    return Finds(items, scores, lambda rows, items: [])
+    return Finds(items, scores, lambda rows, items: Reasons.of([]))
 
 
 def pool_of(merged: Merged, user: int = 0) -> tuple[list[int], list[int], list[list[float]]]:
