@@ -131,7 +131,9 @@ class ListMaker:
         return {f"{place.name}.{name}": one for place in self._places for name, one in place.panel.timings.items()}
 
     def warm_up(self) -> None:
-        """Make a list of a made-up user and throw it away, so that what is set up on its first use is ready.
+        """Make a list of a made-up user and throw it away, so that what is set up on its first use is ready; store hot lists.
+
+        So a reader finds a list before anybody has done anything.
 
         Raises:
             redis.RedisError: the store did not answer.
@@ -143,6 +145,7 @@ class ListMaker:
         nobody = Profile(update, Version(now_ms, 0), state, user_row({}), frozenset(), ())
         for place in self._places:
             self._listed(place, [nobody, nobody], shop)
+        self._store_hot(shop)
 
     def recommend(self, updates: Sequence[Update]) -> list[TopList]:
         """Make one list for each subject and placement, store them, and return them.

@@ -148,10 +148,18 @@ def test_without_a_known_item_the_list_is_the_popular_one(
 
 def test_no_updates_make_no_lists(list_maker: MakeListMaker, server: RedisServer, store: redis.Redis) -> None:
     assert list_maker().recommend([]) == []
-    assert store.keys() == []
+    assert store.keys("topn:*") == []
 
 
 # ---- The hot list ---------------------------------------------------------------------------------------------------
+
+
+def test_a_hot_list_stands_before_anybody_has_done_anything(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis
+) -> None:
+    list_maker()
+    hot = json.loads(store.get(Hot("home").encode()))
+    assert len(hot["items"]) == LENGTH
 
 
 def test_the_hot_list_is_what_happens_most_now(
