@@ -26,7 +26,7 @@ from freshet.schemas.registry import Registry
 from freshet.schemas.topics import BY_NAME
 from freshet.settings import Settings, load_settings
 from freshet.stack.ports import is_free
-from freshet.stack.stack import Stack
+from freshet.stack.stack import TASKMANAGERS, Stack
 from freshet.submit import LIVE, Cluster, Job, run_options
 from freshet.topics import create_topics, servers
 
@@ -208,10 +208,10 @@ def cpu_seconds(bench: Bench) -> dict[str, float]:
         for process in record.members() if record else []:
             try:
                 times, kind = process.cpu_times(), process.name()
-                compiler = compiler_seconds(process) if name == "taskmanager" and kind == "java" else 0.0
+                compiler = compiler_seconds(process) if name in TASKMANAGERS and kind == "java" else 0.0
             except psutil.Error:
                 continue
-            owner = "python" if name == "taskmanager" and kind.startswith("python") else name
+            owner = "python" if name in TASKMANAGERS and kind.startswith("python") else name
             used[owner] = used.get(owner, 0.0) + times.user + times.system - compiler
             used[COMPILER] += compiler
     return used

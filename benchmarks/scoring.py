@@ -38,6 +38,7 @@ from freshet.schemas.avro import Record
 from freshet.schemas.keys import TopN
 from freshet.schemas.topics import BY_NAME, CATALOG, FEATURE_UPDATES, INTERACTIONS_CLEAN, RECOMMENDATIONS
 from freshet.settings import load_settings
+from freshet.stack.flink import METRICS_PORTS
 from freshet.submit import Job
 
 WORKERS = 2
@@ -52,7 +53,6 @@ TIMEOUT_S = 600.0
 CEILING_S = 5.0
 CONSUME = 2_000
 SILENCES = 3
-METRIC_PORTS = 10
 ROUNDING = 1e-9
 
 Figures = dict[str, float]
@@ -232,7 +232,7 @@ def list_key(bench: Bench, user: int) -> bytes:
 def histogram(bench: Bench, name: str) -> Histogram:
     """Return what the job's workers have counted: values by the upper bound of their bucket."""
     first, found = bench.settings.local.port("flink-metrics"), Counter[float]()
-    for port in range(first, first + METRIC_PORTS):
+    for port in range(first, first + METRICS_PORTS):
         try:
             page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
         except httpx.HTTPError:

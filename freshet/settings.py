@@ -20,6 +20,9 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+MOST_TASKMANAGERS = 3
+
+
 class Local(Section):
     """The local stack: where its state lives and which loopback ports it takes."""
 
@@ -31,7 +34,10 @@ class Local(Section):
         "hashmap", description="Flink state backend of the local cluster"
     )
     taskmanager_memory: str = Field("2200m", description="process size of the local TaskManager")
-    slots: int = Field(4, ge=1, description="task slots of the local TaskManager; one a job")
+    slots: int = Field(4, ge=1, description="task slots of each local TaskManager; one a job")
+    taskmanagers: int = Field(
+        1, ge=1, le=MOST_TASKMANAGERS, description="local TaskManagers; another one takes the jobs of one that dies"
+    )
 
     def port(self, part: str) -> int:
         """Return the port of a part of the local stack."""
@@ -48,7 +54,11 @@ PORT_OFFSETS = {
     "flink-taskmanager": 6,
     "flink-taskmanager-data": 7,
     "flink-blob": 8,
-    "flink-metrics": 10,  # and the nine after it
+    "flink-metrics": 10,  # and the five after it
+    "flink-taskmanager-2": 16,
+    "flink-taskmanager-2-data": 17,
+    "flink-taskmanager-3": 18,
+    "flink-taskmanager-3-data": 19,
 }
 
 

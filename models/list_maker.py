@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from freshet.models.breaker import State
 from freshet.models.features import user_row
 from freshet.models.listing import Lister, Shop
 from freshet.models.panel import Panel, Timing
@@ -119,6 +120,8 @@ class ListMaker:
         }
         tally = {
             "lists_withheld": lambda: self.tally.withheld,
+            "model_breaker_opened": lambda: self._ranker.scorer.breaker.opened,
+            "model_breaker_open": lambda: self._ranker.scorer.breaker.state is not State.CLOSED,
             "model_failures": lambda: self._ranker.scorer.tally.failures,
             "batches_by_light_model": lambda: self._ranker.scorer.tally.light,
             "batches_without_model": lambda: self._ranker.scorer.tally.none,

@@ -1,12 +1,12 @@
 """A scorer that never fails: the full model, else the light one, else it says that there is none.
 
-A batch that the full model cannot score is scored by the light one. After some failures in a row the full model rests for a
-while, so that a broken one costs nothing; then one batch tries it again. Nothing that is no number ever leaves here.
+A batch that the full model cannot score is scored by the light one. A full model that fails again and again, or is slow for
+long, is left alone by its breaker (`breaker.py`), so that it costs nothing; then some batches try it again. Nothing that is
+no number ever leaves here.
 """
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from freshet.errors import FreshetError
 from freshet.models.artefact import Artefact
+from freshet.models.breaker import Breaker, Change
 from freshet.models.features import Floats
 from freshet.models.manifest import FULL_PRECISION, GRAPHS
 
@@ -24,11 +25,6 @@ LOG = logging.getLogger(__name__)
 Ints = NDArray[np.int64]
 
 NO_TIER = "none"
-
-FAILURES_IN_A_ROW = 3
-"""So many batches in a row that the full model could not score make it rest; one bad batch says nothing of the model."""
-
-REST_S = 30.0
 
 
 class NothingScores(ValueError):
@@ -93,9 +89,7 @@ class TieredScorer:
         full: Model | None,
         light: Model,
         reason: str = "",
-        *,
-        rest_s: float = REST_S,
-        clock: Callable[[], float] = time.monotonic,
+        breaker: Breaker | None = None,
     ) -> None:
         """Take the models.
 
@@ -103,16 +97,12 @@ class TieredScorer:
             full: the full model; None where it could not be loaded.
             light: the light one.
             reason: why there is no full model.
-            rest_s: how long the full model rests, s.
-            clock: seconds that never go back.
+            breaker: of the full model; one with the usual limits if None.
         """
         self._full = full
         self._light = light
         self._reason = reason
-        self._rest_s = rest_s
-        self._clock = clock
-        self._in_a_row = 0
-        self._rests_until = -np.inf
+        self.breaker = breaker or Breaker(changed=tell)
         self._latest = light.tier if full is None else full.tier
         self.tally = Tally()
 
@@ -159,28 +149,26 @@ class TieredScorer:
         return found
 
     def _by_full(self, inputs: tuple[Ints, Ints, Floats, Floats]) -> Scored | None:
-        if self._full is None or self._clock() < self._rests_until:
+        if self._full is None or (permit := self.breaker.ask()) is None:
             return None
         try:
             scores = finite(self._full.score(*inputs), inputs[1].shape)
         except ValueError as error:
             self._failed(str(error))
+            permit.failed()
             return None
+        permit.succeeded()
         if self._reason:
             LOG.warning("the full model scores again")
-        self._in_a_row, self._reason = 0, ""
+        self._reason = ""
         self.tally.full += 1
         return Scored(scores, self._full.tier)
 
     def _failed(self, why: str) -> None:
         self.tally.failures += 1
-        self._in_a_row += 1
         if self._reason != why:
             LOG.warning("the full model could not score a batch (%s): the light model does", why)
         self._reason = why
-        if self._in_a_row >= FAILURES_IN_A_ROW:
-            self._rests_until = self._clock() + self._rest_s
-            LOG.warning("the full model rests for %.0f s after %d failures in a row", self._rest_s, self._in_a_row)
 
     def _by_light(self, inputs: tuple[Ints, Ints, Floats, Floats]) -> Scored | None:
         try:
@@ -192,6 +180,12 @@ class TieredScorer:
             return None
         self.tally.light += 1
         return Scored(scores, self._light.tier, self._reason)
+
+
+def tell(change: Change) -> None:
+    """Write into the log what becomes of the full model."""
+    why = f": {change.reason}" if change.reason else ""
+    LOG.warning("the breaker of the full model is %s, it was %s%s", change.after.value, change.before.value, why)
 
 
 def finite(scores: Floats, shape: tuple[int, ...]) -> Floats:

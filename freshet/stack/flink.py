@@ -25,7 +25,7 @@ from freshet.stack.part import Kit, Part
 from freshet.stack.ports import HOST
 from freshet.stack.process import Record
 
-METRICS_PORTS = 10
+METRICS_PORTS = 6
 IDENT, HOSTNAME = "freshet", "local"  # parts of the names of Flink's log files
 
 # State on the heap leaves little for managed memory to do; RocksDB lives in it.
@@ -125,10 +125,11 @@ class Flink:
 class JobManagerPart(Part):
     """The JobManager: accepts jobs, and serves the web page and the REST API."""
 
-    name: ClassVar[str] = "jobmanager"
+    name = "jobmanager"
     group: ClassVar[str | None] = "flink"
     service: ClassVar[str] = "standalonesession"
     script: ClassVar[str] = "jobmanager.sh"
+    ident = IDENT
 
     def __init__(self, settings: Settings, home: Home) -> None:
         super().__init__(settings, home)
@@ -153,13 +154,13 @@ class JobManagerPart(Part):
     @property
     def log(self) -> Path:
         """The file that log4j writes."""
-        return self.home.logs / f"flink-{IDENT}-{self.service}-0-{HOSTNAME}.log"
+        return self.home.logs / f"flink-{self.ident}-{self.service}-0-{HOSTNAME}.log"
 
     def prepare(self, kit: Kit) -> None:
         """Write the cluster's configuration."""
         self.flink.prepare(list(kit.artefacts), kit.java)
         # The script numbers its log file by the processes that its own note still finds alive, or believes to.
-        (self.home.run / "flink" / f"flink-{IDENT}-{self.service}.pid").unlink(missing_ok=True)
+        (self.home.run / "flink" / f"flink-{self.ident}-{self.service}.pid").unlink(missing_ok=True)
 
     def command(self, kit: Kit) -> list[str]:
         """Return the command line; the script replaces itself by the JVM."""
@@ -171,7 +172,7 @@ class JobManagerPart(Part):
 
     def environment(self, kit: Kit) -> dict[str, str]:
         """Return the cluster's environment."""
-        return self.flink.environment(kit.java)
+        return self.flink.environment(kit.java) | {"FLINK_IDENT_STRING": self.ident}
 
     def is_healthy(self, record: Record) -> bool:
         """Ask for the overview."""
@@ -189,17 +190,22 @@ class JobManagerPart(Part):
 
 
 class TaskManagerPart(JobManagerPart):
-    """The TaskManager: runs the tasks of the jobs and their Python workers."""
+    """A TaskManager: runs the tasks of jobs and their Python workers. The first one has no number in its name."""
 
-    name: ClassVar[str] = "taskmanager"
+    name = "taskmanager"
     service: ClassVar[str] = "taskexecutor"
     script: ClassVar[str] = "taskmanager.sh"
+
+    def __init__(self, settings: Settings, home: Home, number: int = 1) -> None:
+        super().__init__(settings, home)
+        suffix = f"-{number}" if number > 1 else ""
+        self.name, self.ident = f"{type(self).name}{suffix}", f"{IDENT}{suffix}"
 
     @property
     def ports(self) -> tuple[int, ...]:
         """RPC, data."""
         port = self.settings.local.port
-        return port("flink-taskmanager"), port("flink-taskmanager-data")
+        return port(f"flink-{self.name}"), port(f"flink-{self.name}-data")
 
     @property
     def address(self) -> str:
@@ -207,8 +213,9 @@ class TaskManagerPart(JobManagerPart):
         return f"{HOST}:{self.ports[0]}"
 
     def arguments(self, kit: Kit) -> list[str]:
-        """Name this very process: the JobManager lists a killed one for some seconds more."""
-        return ["-D", f"taskmanager.resource-id={kit.tag}"]
+        """Name this very process, since the JobManager lists a killed one for some seconds more, and its ports."""
+        own = {"resource-id": kit.tag, "rpc.port": self.ports[0], "data.port": self.ports[1]}
+        return [word for name, value in own.items() for word in ("-D", f"taskmanager.{name}={value}")]
 
     def is_healthy(self, record: Record) -> bool:
         """Look for this very process, with its slots, among the TaskManagers that the JobManager lists."""
@@ -222,8 +229,6 @@ def machine_ports(local: Local) -> dict[str, Any]:
     return {
         "rest.port": local.port("flink-rest"),
         "jobmanager.rpc.port": local.port("flink-jobmanager"),
-        "taskmanager.rpc.port": local.port("flink-taskmanager"),
-        "taskmanager.data.port": local.port("flink-taskmanager-data"),
         "blob.server.port": local.port("flink-blob"),
         "metrics.reporter.prom.port": f"{metrics}-{metrics + METRICS_PORTS - 1}",
     }

@@ -59,7 +59,7 @@ appender.out.layout.pattern = %d %p [%t] %m (%c)%n
 class KafkaPart(Part):
     """The broker; its log segments are in `data/kafka` and survive `down`."""
 
-    name: ClassVar[str] = "kafka"
+    name = "kafka"
     group: ClassVar[str | None] = "kafka"
 
     @property

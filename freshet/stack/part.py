@@ -27,7 +27,7 @@ class Kit:
 class Part(ABC):
     """A process of the stack: how it is made ready, started, and known to work."""
 
-    name: ClassVar[str]
+    name: str
     after: ClassVar[tuple[str, ...]] = ()
     """The parts that must work before this one is started."""
     group: ClassVar[str | None] = None

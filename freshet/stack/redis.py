@@ -14,7 +14,7 @@ from freshet.stack.process import Record
 class RedisPart(Part):
     """The online store; its append-only file is in `data/redis` and survives `down`."""
 
-    name: ClassVar[str] = "redis"
+    name = "redis"
     start_timeout_s: ClassVar[float] = 60.0
 
     @property

@@ -13,7 +13,7 @@ from freshet.stack.process import Record
 class RegistryPart(Part):
     """The schema registry."""
 
-    name: ClassVar[str] = "registry"
+    name = "registry"
     after: ClassVar[tuple[str, ...]] = ("kafka",)
     group: ClassVar[str | None] = "registry"
 

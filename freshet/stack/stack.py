@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from freshet.settings import Settings
+from freshet.settings import MOST_TASKMANAGERS, Settings
 from freshet.stack import process
 from freshet.stack.flink import Flink, JobManagerPart, TaskManagerPart, flink_command
 from freshet.stack.home import Home
@@ -22,8 +22,9 @@ from freshet.stack.starter import Report, Starter
 State = Literal["running", "starting", "dead", "down"]
 """Answers; lives but does not answer yet; was started and is gone; was not started."""
 
-PARTS: tuple[type[Part], ...] = (RedisPart, KafkaPart, RegistryPart, JobManagerPart, TaskManagerPart)
-STOP_ORDER = (("taskmanager",), ("jobmanager", "registry", "redis"), ("kafka",))
+PARTS: tuple[type[Part], ...] = (RedisPart, KafkaPart, RegistryPart, JobManagerPart)
+TASKMANAGERS = ("taskmanager", *(f"taskmanager-{number}" for number in range(2, MOST_TASKMANAGERS + 1)))
+STOP_ORDER = (TASKMANAGERS, ("jobmanager", "registry", "redis"), ("kafka",))
 """Writers before what they write to; what stands together is stopped together."""
 
 
@@ -50,7 +51,15 @@ class Stack:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.home = Home(settings.local.home)
-        self.parts = {kind.name: kind(settings, self.home) for kind in PARTS}
+        self.parts: dict[str, Part] = {kind.name: kind(settings, self.home) for kind in PARTS}
+        numbers = range(1, MOST_TASKMANAGERS + 1)
+        workers = [TaskManagerPart(settings, self.home, number) for number in numbers]
+        # One that runs from when the settings named more of them is still a part, so that it is seen and stopped.
+        self.parts |= {
+            one.name: one
+            for number, one in zip(numbers, workers, strict=True)
+            if number <= settings.local.taskmanagers or one.runs()
+        }
 
     def up(self, report: Report = silent) -> None:
         """Start what does not run, and return when every part answers.
@@ -67,8 +76,9 @@ class Stack:
             return
         with self._alone():
             for names in STOP_ORDER:
-                with ThreadPoolExecutor(len(names)) as pool:
-                    list(pool.map(lambda name: self._stop(self.parts[name], report), names))
+                those = [self.parts[name] for name in names if name in self.parts]
+                with ThreadPoolExecutor(len(those)) as pool:
+                    list(pool.map(lambda part: self._stop(part, report), those))
 
     def status(self) -> list[PartStatus]:
         """Ask every part how it is."""

@@ -26,13 +26,12 @@ from freshet.schemas.avro import Decoder
 from freshet.schemas.registry import Registry
 from freshet.schemas.topics import INTERACTIONS, RECOMMENDATIONS
 from freshet.settings import Settings
+from freshet.stack.flink import METRICS_PORTS
 from freshet.stack.stack import Stack
 from freshet.submit import Cluster
 from local_stack import Freshet
 
 pytestmark = pytest.mark.e2e
-
-METRIC_PORTS = 10
 
 
 class Model(NamedTuple):
@@ -153,7 +152,7 @@ def log_lines(stack: Stack, text: str) -> int:
 def active_tiers(settings: Settings) -> set[str]:
     """The tiers whose gauge says that they are in use."""
     first, found = settings.local.port("flink-metrics"), set[str]()
-    for port in range(first, first + METRIC_PORTS):
+    for port in range(first, first + METRICS_PORTS):
         try:
             page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
         except httpx.HTTPError:

@@ -8,12 +8,22 @@ import pytest
 import yaml
 
 from freshet.errors import FreshetError
-from freshet.settings import Local, Settings
-from freshet.stack.flink import Flink, TaskManagerPart, distribution, flatten, link_jars, render, write_if_other
+from freshet.settings import MOST_TASKMANAGERS, Local, Settings
+from freshet.stack.flink import (
+    METRICS_PORTS,
+    Flink,
+    TaskManagerPart,
+    distribution,
+    flatten,
+    link_jars,
+    render,
+    write_if_other,
+)
 from freshet.stack.home import Home, shipped_conf
 from freshet.stack.java import Java
 from freshet.stack.part import Kit
 from freshet.stack.process import Record
+from freshet.stack.stack import TASKMANAGERS, Stack
 
 JAVA = Java(Path("/java"), 21)
 
@@ -46,10 +56,8 @@ def test_ports_follow_the_base(tmp_path: Path) -> None:
     assert ports == {
         "rest.port": 9604,
         "jobmanager.rpc.port": 9605,
-        "taskmanager.rpc.port": 9606,
-        "taskmanager.data.port": 9607,
         "blob.server.port": 9608,
-        "metrics.reporter.prom.port": "9610-9619",
+        "metrics.reporter.prom.port": "9610-9615",
     }
 
 
@@ -163,4 +171,20 @@ def test_a_killed_taskmanager_that_is_still_listed_is_not_the_new_one(
 def test_each_start_of_a_taskmanager_has_a_name_of_its_own(tmp_path: Path) -> None:
     part = TaskManagerPart(Settings(local=Local(home=tmp_path)), Home(tmp_path))
     command = part.command(Kit(JAVA, (), "taskmanager-1"))
-    assert command[-3:] == ["start-foreground", "-D", "taskmanager.resource-id=taskmanager-1"]
+    assert command[command.index("start-foreground") + 1 :] == [
+        *("-D", "taskmanager.resource-id=taskmanager-1"),
+        *("-D", "taskmanager.rpc.port=9486"),
+        *("-D", "taskmanager.data.port=9487"),
+    ]
+
+
+def test_each_taskmanager_has_ports_and_a_log_of_its_own(tmp_path: Path) -> None:
+    settings = Settings(local=Local(home=tmp_path, taskmanagers=MOST_TASKMANAGERS))
+    parts = list(Stack(settings).parts.values())
+    ports = [port for part in parts for port in part.ports]
+    first = settings.local.port("flink-metrics")
+    ports += range(first, first + METRICS_PORTS)
+    assert len(set(ports)) == len(ports)
+    assert set(ports) < set(range(settings.local.port_base, settings.local.port_base + 20))
+    assert len({part.log for part in parts}) == len(parts)
+    assert [part.name for part in parts][-MOST_TASKMANAGERS:] == list(TASKMANAGERS)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from freshet.errors import FreshetError
-from freshet.settings import Local, Settings
+from freshet.settings import MOST_TASKMANAGERS, Local, Settings
+from freshet.stack.flink import TaskManagerPart
 from freshet.stack.home import Home
 from freshet.stack.part import Kit, Part
 from freshet.stack.ports import is_open
@@ -221,8 +222,15 @@ def test_down_on_a_machine_that_was_never_up_makes_nothing(tmp_path: Path) -> No
     assert not (tmp_path / "never").exists()
 
 
+def test_a_taskmanager_that_the_settings_no_longer_name_is_a_part_as_long_as_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TaskManagerPart, "runs", lambda part: part.name == "taskmanager-2")
+    assert [*Stack(Settings(local=Local(home=tmp_path))).parts][-2:] == ["taskmanager", "taskmanager-2"]
+
+
 def test_every_part_is_stopped_and_the_writers_first(tmp_path: Path) -> None:
-    real = Stack(Settings(local=Local(home=tmp_path)))
+    real = Stack(Settings(local=Local(home=tmp_path, taskmanagers=MOST_TASKMANAGERS)))
     stopped = [name for names in STOP_ORDER for name in names]
     assert sorted(stopped) == sorted(real.parts)
     assert stopped[0] == "taskmanager"

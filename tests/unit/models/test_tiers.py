@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from freshet.errors import FreshetError
 from freshet.models import features, tiers
 from freshet.models.artefact import Artefact, default_folder
+from freshet.models.breaker import Breaker, Limits, State
 from freshet.models.candidates import CovisitTable
 from freshet.models.features import Floats
 from freshet.models.manifest import COVISITS, GRAPHS, ITEMS, LIGHT, MODEL, described
 from freshet.models.scorer import CPU, NotScorable
-from freshet.models.tiers import FAILURES_IN_A_ROW, NothingScores, Scored, TieredScorer
+from freshet.models.tiers import NothingScores, Scored, TieredScorer
 from freshet.models.vectors import item_table
 from freshet.models.vocabulary import Vocabulary
 
@@ -258,35 +259,57 @@ def answer(scorer: TieredScorer) -> Scored:
     return found
 
 
+LIMITS = Limits(in_a_row=3, cool_down_s=30.0, probe_share=0.5, probes=2, sound_share=0.9)
+
+
 def a_scorer() -> tuple[TieredScorer, Stub, Clock]:
     full, clock = Stub("full-cpu"), Clock()
-    return TieredScorer(full, Stub("light"), rest_s=30.0, clock=clock), full, clock
+    return TieredScorer(full, Stub("light"), breaker=Breaker(LIMITS, clock=clock, changed=tiers.tell)), full, clock
 
 
-def test_a_full_model_that_fails_again_and_again_rests_then_is_tried_with_one_batch() -> None:
+def test_a_full_model_that_fails_again_and_again_is_left_alone_then_tried_with_some_batches(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     scorer, full, clock = a_scorer()
     full.fails = True
     asked = []
-    for _ in range(FAILURES_IN_A_ROW + 5):
+    for _ in range(LIMITS.in_a_row + 5):
         scorer.score(*a_batch())
         asked.append(full.asked)
-    assert asked[-6:] == [FAILURES_IN_A_ROW] * 6
+    assert asked[-6:] == [LIMITS.in_a_row] * 6
     clock.now = 30.0
-    scorer.score(*a_batch())
-    scorer.score(*a_batch())
-    assert full.asked == FAILURES_IN_A_ROW + 1
+    for _ in range(4):
+        scorer.score(*a_batch())
+    assert full.asked == LIMITS.in_a_row + 1
+    told = "the breaker of the full model is open, it was closed: 3 calls in a row failed"
+    assert [told in line for line in caplog.messages].count(True) == 1
 
 
-def test_after_its_rest_a_full_model_that_works_again_makes_the_lists() -> None:
+def test_a_full_model_that_works_again_makes_the_lists() -> None:
     scorer, full, clock = a_scorer()
     full.fails = True
-    for _ in range(FAILURES_IN_A_ROW):
+    for _ in range(LIMITS.in_a_row):
         scorer.score(*a_batch())
     full.fails = False
     assert answer(scorer).tier == "light"
     clock.now = 30.0
+    assert [answer(scorer).tier for _ in range(6)] == ["light", "full-cpu", "light", *["full-cpu"] * 3]
     assert answer(scorer)[1:] == ("full-cpu", "")
     assert scorer.reason == ""
+
+
+def test_a_full_model_that_is_slow_for_a_minute_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer, full, clock = a_scorer()
+    score = full.score
+
+    def slowly(*inputs: NDArray[Any]) -> Floats:
+        clock.now += 0.6
+        return score(*inputs)
+
+    monkeypatch.setattr(full, "score", slowly)
+    tiers_of = [answer(scorer).tier for _ in range(130)]
+    assert tiers_of[:90] == ["full-cpu"] * 90
+    assert tiers_of[-1] == "light"
 
 
 def test_bad_batches_among_good_ones_do_not_make_it_rest() -> None:
@@ -312,15 +335,15 @@ outages = st.lists(st.tuples(st.booleans(), st.floats(0.0, 40.0)), max_size=60)
 
 
 @given(outages)
-def test_while_it_rests_the_full_model_is_never_asked(steps: list[tuple[bool, float]]) -> None:
+def test_while_the_breaker_is_open_the_full_model_is_never_asked(steps: list[tuple[bool, float]]) -> None:
     scorer, full, clock = a_scorer()
-    failed: list[float] = []
+    opened_at = -1.0
     for fails, passes in steps:
         clock.now += passes
         full.fails = fails
-        before = full.asked
-        scorer.score(*a_batch())
-        rests = len(failed) >= FAILURES_IN_A_ROW and clock.now < failed[-1] + 30.0
-        assert full.asked == before + (not rests)
-        if not rests:
-            failed = [*failed, clock.now] if fails else []
+        before, opened = full.asked, scorer.breaker.opened
+        is_open = scorer.breaker.state is State.OPEN and clock.now < opened_at + LIMITS.cool_down_s
+        assert answer(scorer).tier == ("full-cpu" if full.asked > before and not fails else "light")
+        assert not (is_open and full.asked > before)
+        if scorer.breaker.opened > opened:
+            opened_at = clock.now
