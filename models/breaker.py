@@ -181,6 +181,7 @@ class Breaker:
         self._now_s = clock()
         self._state, self._reason, self._epoch, self._opened = State.CLOSED, "", 0, 0
         self._since_s = self._now_s
+        self._slot, self._in_a_row = Slot(self._now_s), 0
         self._reset()
 
     @property
@@ -300,8 +301,7 @@ class Breaker:
     def _reset(self) -> None:
         """Forget what calls and resources were like before."""
         limits = self._limits
-        self._slot: Slot = Slot(self._now_s)
-        self._in_a_row: int = 0
+        self._slot, self._in_a_row = Slot(self._now_s), 0
         self._asked = self._probes = self._sound = self._unsound = 0
         self._slow, self._failing = Lasting(limits.slow_for_s), Lasting(limits.failing_for_s)
         self._full = {name: Lasting(limits.level_for_s) for name in limits.levels}
