@@ -132,6 +132,15 @@ def kill(record: Record) -> None:
     wait(members, KILL_WAIT_S)
 
 
+def pause(record: Record, *, resume: bool = False) -> None:
+    """Stop the clock of a process and what it spawned, or let it run again: to the others it is silent meanwhile."""
+    for process in record.members():
+        try:
+            process.resume() if resume else process.suspend()
+        except psutil.Error:
+            continue
+
+
 def ask(process: psutil.Process) -> None:
     """Send SIGTERM, to whom it may still concern."""
     try:

@@ -97,6 +97,13 @@ class Stack:
             if record is not None:
                 process.kill(record)
 
+    def pause(self, name: str, *, resume: bool = False) -> None:
+        """Let one part and what it spawned stand still, as a machine that hangs, or go on."""
+        with self._alone():
+            record = self.parts[name].record()
+            if record is not None:
+                process.pause(record, resume=resume)
+
     def resident_bytes(self) -> int:
         """Return the memory that all parts and what they spawned hold."""
         records = [part.record() for part in self.parts.values()]
