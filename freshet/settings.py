@@ -38,6 +38,9 @@ class Local(Section):
     taskmanagers: int = Field(
         1, ge=1, le=MOST_TASKMANAGERS, description="local TaskManagers; another one takes the jobs of one that dies"
     )
+    high_availability: bool = Field(
+        default=False, description="start ZooKeeper, by which jobs outlive the local JobManager, and a `freshet down`"
+    )
 
     def port(self, part: str) -> int:
         """Return the port of a part of the local stack."""
@@ -54,6 +57,7 @@ PORT_OFFSETS = {
     "flink-taskmanager": 6,
     "flink-taskmanager-data": 7,
     "flink-blob": 8,
+    "zookeeper": 9,
     "flink-metrics": 10,  # and the five after it
     "flink-taskmanager-2": 16,
     "flink-taskmanager-2-data": 17,

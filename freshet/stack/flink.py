@@ -85,23 +85,38 @@ class Flink:
         return flatten(committed) | self._machine(java)
 
     def _machine(self, java: Java) -> dict[str, Any]:
-        return machine_ports(self.local) | {
-            "env.java.home": str(java.home),
-            "python.executable": sys.executable,
-            "python.client.executable": sys.executable,
-            "taskmanager.memory.process.size": self.local.taskmanager_memory,
-            "taskmanager.memory.managed.fraction": MANAGED_FRACTION[self.local.state_backend],
-            "taskmanager.numberOfTaskSlots": self.local.slots,
-            "state.backend.type": self.local.state_backend,
-            "io.tmp.dirs": str(self.state_folders()["tmp"]),
-            "web.tmpdir": str(self.state_folders()["tmp"]),
-            "execution.checkpointing.dir": self.state_folders()["checkpoints"].as_uri(),
-            "execution.checkpointing.savepoint-dir": self.state_folders()["savepoints"].as_uri(),
+        return (
+            machine_ports(self.local)
+            | self._high_availability()
+            | {
+                "env.java.home": str(java.home),
+                "python.executable": sys.executable,
+                "python.client.executable": sys.executable,
+                "taskmanager.memory.process.size": self.local.taskmanager_memory,
+                "taskmanager.memory.managed.fraction": MANAGED_FRACTION[self.local.state_backend],
+                "taskmanager.numberOfTaskSlots": self.local.slots,
+                "state.backend.type": self.local.state_backend,
+                "io.tmp.dirs": str(self.state_folders()["tmp"]),
+                "web.tmpdir": str(self.state_folders()["tmp"]),
+                "execution.checkpointing.dir": self.state_folders()["checkpoints"].as_uri(),
+                "execution.checkpointing.savepoint-dir": self.state_folders()["savepoints"].as_uri(),
+            }
+        )
+
+    def _high_availability(self) -> dict[str, Any]:
+        if not self.local.high_availability:
+            return {}
+        return {
+            "high-availability.type": "zookeeper",
+            "high-availability.zookeeper.quorum": f"{HOST}:{self.local.port('zookeeper')}",
+            "high-availability.storageDir": self.state_folders()["ha"].as_uri(),
+            "high-availability.cluster-id": "/freshet",
+            "high-availability.jobmanager.port": self.local.port("flink-jobmanager"),
         }
 
     def state_folders(self) -> dict[str, Path]:
         """Return the folders that running jobs write to."""
-        return {name: self.home.flink / name for name in ("checkpoints", "savepoints", "tmp")}
+        return {name: self.home.flink / name for name in ("checkpoints", "savepoints", "ha", "tmp")}
 
     def environment(self, java: Java) -> dict[str, str]:
         """Return the environment in which any script of the distribution finds this cluster."""
@@ -126,6 +141,7 @@ class JobManagerPart(Part):
     """The JobManager: accepts jobs, and serves the web page and the REST API."""
 
     name = "jobmanager"
+    after: ClassVar[tuple[str, ...]] = ("zookeeper",)
     group: ClassVar[str | None] = "flink"
     service: ClassVar[str] = "standalonesession"
     script: ClassVar[str] = "jobmanager.sh"
@@ -193,6 +209,7 @@ class TaskManagerPart(JobManagerPart):
     """A TaskManager: runs the tasks of jobs and their Python workers. The first one has no number in its name."""
 
     name = "taskmanager"
+    after: ClassVar[tuple[str, ...]] = ()
     service: ClassVar[str] = "taskexecutor"
     script: ClassVar[str] = "taskmanager.sh"
 

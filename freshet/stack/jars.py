@@ -48,6 +48,8 @@ ROOTS = (
     Root("flink", "org.apache.flink:flink-sql-avro-confluent-registry:jar:2.3.0"),
     # `freshet features backfill` makes a savepoint of another one.
     Root("flink", "org.apache.flink:flink-state-processor-api:jar:2.3.0"),
+    # With high availability Flink keeps track of jobs in ZooKeeper, whose server is in the same jar.
+    Root("flink", "org.apache.flink:flink-shaded-zookeeper-3:jar:3.8.4-20.0"),
     # The features job writes to Redis from the JVM, without a thread a call.
     Root("flink", "io.lettuce:lettuce-core:jar:6.8.1.RELEASE", transitive=True),
     Root("compiler", "org.eclipse.jdt:ecj:jar:3.43.0"),

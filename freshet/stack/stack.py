@@ -18,13 +18,14 @@ from freshet.stack.part import Part
 from freshet.stack.redis import RedisPart
 from freshet.stack.registry import RegistryPart
 from freshet.stack.starter import Report, Starter
+from freshet.stack.zookeeper import ZooKeeperPart
 
 State = Literal["running", "starting", "dead", "down"]
 """Answers; lives but does not answer yet; was started and is gone; was not started."""
 
 PARTS: tuple[type[Part], ...] = (RedisPart, KafkaPart, RegistryPart, JobManagerPart)
 TASKMANAGERS = ("taskmanager", *(f"taskmanager-{number}" for number in range(2, MOST_TASKMANAGERS + 1)))
-STOP_ORDER = (TASKMANAGERS, ("jobmanager", "registry", "redis"), ("kafka",))
+STOP_ORDER = (TASKMANAGERS, ("jobmanager", "registry", "redis"), ("kafka", "zookeeper"))
 """Writers before what they write to; what stands together is stopped together."""
 
 
@@ -51,10 +52,13 @@ class Stack:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.home = Home(settings.local.home)
-        self.parts: dict[str, Part] = {kind.name: kind(settings, self.home) for kind in PARTS}
+        keeper = ZooKeeperPart(settings, self.home)
+        has_keeper = settings.local.high_availability or keeper.runs()
+        self.parts: dict[str, Part] = {keeper.name: keeper} if has_keeper else {}
+        self.parts |= {kind.name: kind(settings, self.home) for kind in PARTS}
         numbers = range(1, MOST_TASKMANAGERS + 1)
         workers = [TaskManagerPart(settings, self.home, number) for number in numbers]
-        # One that runs from when the settings named more of them is still a part, so that it is seen and stopped.
+        # What runs from when the settings named more is still a part, so that it is seen and stopped.
         self.parts |= {
             one.name: one
             for number, one in zip(numbers, workers, strict=True)

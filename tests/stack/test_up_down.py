@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack of its own, on ports of its own."""
+    """A stack of its own, on ports of its own, whose jobs outlive the JobManager."""
     home = tmp_path_factory.mktemp("stack") / ".freshet"
-    stack = Stack(Settings(local=Local(home=home, port_base=free_base(), slots=2)))
+    stack = Stack(Settings(local=Local(home=home, port_base=free_base(), slots=2, high_availability=True)))
     stack.up()
     yield stack
     stack.down()
@@ -171,16 +172,37 @@ def test_a_python_job_reads_and_writes_kafka_and_survives_a_crash(stack: Stack, 
         httpx.patch(f"{stack.settings.flink.rest_url}/jobs/{job}?mode=cancel")
 
 
+def test_a_job_outlives_the_jobmanager(stack: Stack, tmp_path: Path) -> None:
+    mode, brokers = "process", stack.settings.kafka.bootstrap_servers
+    make_topics(stack, "words", f"shouts-{mode}")
+    job = submit(stack, tmp_path, mode, brokers)
+    try:
+        for number in range(2):
+            say(brokers, f"before the {number}. end")
+            until(partial(is_heard, f"BEFORE THE {number}. END", brokers, mode), timeout_s=120)
+            stack.kill("jobmanager")
+            stack.start("jobmanager")
+        say(brokers, "after it")
+        until(lambda: "AFTER IT" in shouts(brokers, mode), timeout_s=120)
+        assert ask_flink(stack, f"/jobs/{job}")["state"] == "RUNNING"
+    finally:
+        httpx.patch(f"{stack.settings.flink.rest_url}/jobs/{job}?mode=cancel")
+
+
 def make_topics(stack: Stack, *names: str) -> None:
     with admin(stack) as client:
-        missing = set(names) - set(client.list_topics())
-        client.create_topics([NewTopic(name, 1, 1) for name in missing])
+        if missing := set(names) - set(client.list_topics()):
+            client.create_topics([NewTopic(name, 1, 1) for name in missing])
 
 
 def say(brokers: str, word: str) -> None:
     producer = kafka.KafkaProducer(bootstrap_servers=brokers)
     producer.send("words", json.dumps({"word": word}).encode())
     producer.close()
+
+
+def is_heard(word: str, brokers: str, mode: str) -> bool:
+    return word in shouts(brokers, mode)
 
 
 def shouts(brokers: str, mode: str) -> set[str]:

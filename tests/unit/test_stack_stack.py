@@ -230,7 +230,7 @@ def test_a_taskmanager_that_the_settings_no_longer_name_is_a_part_as_long_as_it_
 
 
 def test_every_part_is_stopped_and_the_writers_first(tmp_path: Path) -> None:
-    real = Stack(Settings(local=Local(home=tmp_path, taskmanagers=MOST_TASKMANAGERS)))
+    real = Stack(Settings(local=Local(home=tmp_path, taskmanagers=MOST_TASKMANAGERS, high_availability=True)))
     stopped = [name for names in STOP_ORDER for name in names]
     assert sorted(stopped) == sorted(real.parts)
     assert stopped[0] == "taskmanager"
