@@ -147,24 +147,20 @@ class Assortment:
 
     def price_of(self, index: int) -> float | None:
         """Return the price of an item, None where it is not known."""
-        return self.prices_of([index])[0]
-
-    def prices_of(self, items: Sequence[int]) -> list[float | None]:
-        """Return the price of each of these items, None where it is not known."""
-        return [None if math.isnan(price) else price for price in self.price[items].tolist()]
+        price = float(self.price[index])
+        return None if math.isnan(price) else price
 
     def is_promoted(self, now_ms: int) -> Bools:
         """Tell which items are in a promotion now: bool [N + 1]."""
         return self.promotion_until > now_ms
 
-    def promotions_of(self, items: Sequence[int], now_ms: int) -> list[str | None]:
-        """Return the promotion that each of these items is in now."""
-        running = np.where(self.promotion_until[items] > now_ms, self.promotion[items], 0)
-        return [self.names["promotion"].name(code) for code in running.tolist()]
+    def promotions_of(self, items: Ints, now_ms: int) -> Codes:
+        """Return the number of the promotion that each of these items is in now, 0 for none."""
+        return np.where(self.promotion_until[items] > now_ms, self.promotion[items], np.int32(0))
 
     def promotion_of(self, index: int, now_ms: int) -> str | None:
         """Return the promotion that an item is in now."""
-        return self.promotions_of([index], now_ms)[0]
+        return self.names["promotion"].name(int(self.promotions_of(np.array([index]), now_ms)[0]))
 
 
 Change = tuple[str, Item | None]

@@ -111,7 +111,7 @@ class Lister:
     def _follow(self, assortment: Assortment) -> PlaceWriter:
         """Look names and titles up anew when the catalogue has got new ones, and return what writes places with them."""
         now = (len(assortment), assortment.described)
-        if now != self._names_of or self._writer is None:
+        if now != self._names_of:
             names = assortment.names
             codes = Names(assortment.index_of, names["category"].code_of, names["brand"].code_of, self._source_codes)
             self._reranker, self._names_of, self._writer = BatchReranker(self._rules, codes), now, None

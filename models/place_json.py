@@ -184,8 +184,7 @@ class PlaceWriter:
         return code
 
     def _promotions_of(self, assortment: Assortment, items: Ints, now_ms: int) -> Ints:
-        running = np.where(assortment.promotion_until[items] > now_ms, assortment.promotion[items], 0)
-        codes, which = np.unique(running, return_inverse=True)
+        codes, which = np.unique(assortment.promotions_of(items, now_ms), return_inverse=True)
         names = [assortment.names["promotion"].name(code) for code in codes.tolist()]
         pieces = [self._pieces.code(b',"promotion":%b}' % orjson.dumps(name)) for name in names]
         return np.array(pieces, np.int64)[which]

@@ -154,14 +154,13 @@ class RedisPipe:
         Raises:
             redis.RedisError: as for `run`.
         """
-        commands = for_each([b"EVALSHA", script.sha.encode(), b"1"], keys, arguments)
-        answers = self._answers(commands)
+        command = [b"EVALSHA", script.sha.encode(), b"1"]
+        answers = self._answers(for_each(command, keys, arguments))
         # Another client may have made the script known half-way: what has run tells so only once, so it does not run again.
         unknown = [at for at, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
         if unknown:
             self.run([("SCRIPT", "LOAD", script.text)])
-            commands = for_each([b"EVALSHA", script.sha.encode(), b"1"], [keys[at] for at in unknown], arguments)
-            again = self._sent(commands)
+            again = self._sent(for_each(command, [keys[at] for at in unknown], arguments))
             for at, answer in zip(unknown, again, strict=True):
                 answers[at] = answer
         for answer in answers:
