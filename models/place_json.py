@@ -223,7 +223,7 @@ class Row:
         """
         is_plain = np.abs(values) < PLAIN_BELOW
         if is_exact:
-            is_plain &= values.round(digits) == values
+            is_plain[is_plain] = values[is_plain].round(digits) == values[is_plain]  # rounding a huge number overflows
         self._numbers.append(values)
         self._digits.append(digits)
         tokens = np.full(self._places, -len(self._numbers))

@@ -163,6 +163,16 @@ def test_a_number_that_is_none_is_null(number: float) -> None:
     assert orjson.loads(written.json)[0]["score"] is None
 
 
+@pytest.mark.parametrize("price", [2.49, 1.234567, 1e12, 1.79769313e303])
+def test_a_price_is_written_as_it_is(price: float) -> None:
+    shelves = Shelves(Vocabulary(tuple(IDS), ("bread",), np.ones(len(IDS) + 1, np.int32)))
+    shelves.take([(IDS[0], Item(in_stock=True, price=price))])
+    place = {"item": 1, "score": 1.0, "source": 0, "evidence": Evidence("k", (), "t", 1.0), "is_boosted": False}
+    writer = PlaceWriter(SOURCES, PARTS, shelves.current)
+    [written] = writer.written(columns([[place | {"parts": [], "moves": ()}]]), shelves.current)
+    assert orjson.loads(written.json)[0]["price"] == price
+
+
 def test_a_writer_that_keeps_too_much_is_worn() -> None:
     assortment = Shelves(Vocabulary(tuple(IDS), (), np.zeros(len(IDS) + 1, np.int32))).current
     writer = PlaceWriter(SOURCES, PARTS, assortment)
