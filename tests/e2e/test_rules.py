@@ -50,8 +50,18 @@ def ruled(
     freshet("features", "apply", "--repo", str(quick_rules(tmp_path_factory.mktemp("feature_repo"))))
     freshet("submit", "rules")
     until(partial(is_running, cluster, "rules"), "job rules", timeout_s=120)
+    until(partial(has_read, cluster, settings, items[0]), "the rules job to read", timeout_s=120)
     yield ListReader(settings)
     cancel(cluster, "rules")
+
+
+def has_read(cluster: Cluster, settings: Settings, item: str) -> bool:
+    """Send an event and tell whether one has been read: what comes before the job knows the topic's end is not for it."""
+    sends(settings, "user-before", "view", [item])
+    job = cluster.live("rules")
+    assert job is not None, "job rules has ended"
+    vertices = cluster.get(f"/jobs/{job.id}")["vertices"]
+    return any(one["metrics"]["write-records"] for one in vertices if one["name"].startswith("Source: KafkaSource"))
 
 
 def quick_rules(folder: Path) -> Path:
