@@ -14,9 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from freshet.models.assortment import Item, Shelves
+from freshet.models.factors import Factors
 from freshet.models.likeness import Likeness
 from freshet.models.popularity import Popularity
 from freshet.models.sources.again import Again
+from freshet.models.sources.als import Als
 from freshet.models.sources.content import Content
 from freshet.models.sources.covisits import CoVisits
 from freshet.models.sources.fed_rows import FedBaskets, FedRows
@@ -126,6 +128,7 @@ def the_sources(random: np.random.Generator) -> Mapping[str, Source]:
         SessionNeighbours(learnt(LearntSessions(SESSIONS), random)),
         user_neighbours(learnt(learnt_histories(SESSIONS), random)),
         TowerSource(towers, index_of(vectors)),
+        Als(Factors(vectors)),
         Content(Likeness.of(standing.assortment)),
         PopularInCategories(IN_CATEGORY, lambda: standing, lambda user: user.categories, ""),
         Popular(lambda: standing),

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from freshet.errors import FreshetError
 from freshet.models.candidates import Candidates, CovisitTable, candidates
+from freshet.models.factors import Factors
 from freshet.models.light import LightModel, Parameters, Traits
-from freshet.models.manifest import COVISITS, ITEMS, LIGHT, Manifest
+from freshet.models.manifest import COVISITS, FACTORS, ITEMS, LIGHT, Manifest
 from freshet.models.vocabulary import Vocabulary
 
 DEFAULT_NAME = "home-ranker"
@@ -65,6 +66,22 @@ class Artefact:
         except (OSError, ValueError) as error:
             raise FreshetError(f"The light model at {self.folder} is not usable ({error}); train it again.") from None
         return LightModel(parameters, Traits.of(self.covisits, self.vocabulary.item_category), self.version)
+
+    def factors(self) -> Factors:
+        """Return the factors of the items; those of a model that was trained without any say nothing.
+
+        Raises:
+            FreshetError: their file is not what training writes.
+        """
+        if FACTORS not in self.manifest.files:
+            return Factors.none(len(self.vocabulary))
+        try:
+            found = Factors.read(self.folder / FACTORS)
+        except ValueError as error:
+            raise FreshetError(f"The model at {self.folder} is not usable ({error}); train it again.") from None
+        if len(found.items) != len(self.vocabulary) + 1:
+            raise FreshetError(f"The files of the model at {self.folder} disagree on its items; train it again.")
+        return found
 
     @cached_property
     def popular(self) -> NDArray[np.int64]:

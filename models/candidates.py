@@ -4,13 +4,14 @@ Training draws its examples from them and measures the model on them. What the j
 placement (`panel.py`), of which the table of co-visits is one.
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from freshet.models.npz import read_arrays
 
 SOURCES = ("co-visit", "popular")
 """Names of the candidate sources; `Candidates.sources` holds positions in it."""
@@ -65,11 +66,8 @@ class CovisitTable:
         Raises:
             ValueError: the file is not what `write` writes.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(file["neighbours"].astype(np.int32), file["scores"].astype(np.float32))
-        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path.name} is not a co-visit table: {error}") from None
+        neighbours, scores = read_arrays(path, "neighbours", "scores", what="co-visit table")
+        return cls(neighbours.astype(np.int32), scores.astype(np.float32))
 
 
 class Candidates(NamedTuple):

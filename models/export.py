@@ -24,6 +24,7 @@ from freshet.models.manifest import (
     BATCH,
     COUNT,
     COVISITS,
+    FACTORS,
     FILES,
     FULL_PRECISION,
     GRAPHS,
@@ -59,7 +60,7 @@ Inputs = tuple[Tensor, ...]
 
 
 def write_artefact(trained: Trained, folder: Path, name: str, version: str, data: Data, recipe: Recipe) -> Manifest:
-    """Write the graphs, light.json, items.json, covisits.npz and manifest.json into a folder, and load them back.
+    """Write the graphs, light.json, items.json, covisits.npz, als.npz and manifest.json into a folder, and load them back.
 
     Raises:
         FreshetError: the graph does not score as torch does, or the folder cannot be written.
@@ -107,6 +108,7 @@ def write_parts(trained: Trained, folder: Path) -> None:
     trained.light.write(folder / LIGHT)
     trained.prepared.vocabulary.write(folder / ITEMS)
     trained.prepared.table.write(folder / COVISITS)
+    trained.prepared.factors.write(folder / FACTORS)
 
 
 def kept_variants(folder: Path, examples: Sequence[Examples]) -> tuple[Variant, ...]:
@@ -126,8 +128,7 @@ def kept_variants(folder: Path, examples: Sequence[Examples]) -> tuple[Variant, 
 
 def files_in(folder: Path) -> list[str]:
     """Return the files of an artefact beside its manifest."""
-    graphs = [name for name in GRAPHS if (folder / name).exists() and name not in FILES]
-    return [*FILES, *graphs]
+    return [*FILES, *(name for name in (FACTORS, *GRAPHS) if (folder / name).exists() and name not in FILES)]
 
 
 def described_data(log: pd.DataFrame, name: str, split: Split) -> Data:

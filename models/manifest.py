@@ -19,8 +19,9 @@ MODEL = "model.onnx"
 ITEMS = "items.json"
 COVISITS = "covisits.npz"
 LIGHT = "light.json"
+FACTORS = "als.npz"
 FILES = (MODEL, ITEMS, COVISITS, LIGHT)
-"""What every artefact holds beside the manifest; it may hold graphs of other precisions too."""
+"""What every artefact holds beside the manifest; it may hold factors and graphs of other precisions too."""
 
 FULL_PRECISION = "fp32"
 PRECISIONS = (FULL_PRECISION, "fp16", "int8")
@@ -233,7 +234,7 @@ class Manifest(Part):
             FreshetError: one is.
         """
         listed = set(self.files)
-        if not set(FILES) <= listed <= {*FILES, *GRAPHS}:
+        if not set(FILES) <= listed <= {*FILES, FACTORS, *GRAPHS}:
             raise FreshetError(f"{folder / MANIFEST} lists other files than {', '.join(FILES)}; train the model again.")
         for name in self.files:
             if name not in unchecked:

@@ -21,6 +21,7 @@ from freshet.models.dataset import (
     types_of,
 )
 from freshet.models.examples import Choose, Examples, Ints, Moment, Questions, Walk, ask
+from freshet.models.factors import Factors, learn_factors
 from freshet.models.features import SESSION_GAP_MS
 from freshet.models.vocabulary import Vocabulary
 
@@ -73,6 +74,7 @@ class Prepared:
     vocabulary: Vocabulary
     kinds: Ints
     table: CovisitTable
+    factors: Factors
     visits: Visits
     walk: Walk
     horizon_ms: int = 0
@@ -88,14 +90,17 @@ def horizon_of(log: pd.DataFrame) -> int:
 
 
 def prepare(log: pd.DataFrame, split: Split, recipe: Recipe) -> Prepared:
-    """Build the vocabulary and the co-visit table from the training window alone, and number all events."""
+    """Build the vocabulary, the co-visit table and the factors from the training window alone, and number all events."""
     trained_on = log[log["at"] < to_ms(split.validation)]
     vocabulary = build_vocabulary(trained_on, recipe.least_baskets)
     events = to_events(log, vocabulary)
     visits = to_visits(events)
     table = learn_covisits(events, visits, len(vocabulary), to_ms(split.validation))
+    is_training = events.at < to_ms(split.validation)
+    factors = learn_factors(events.user[is_training], events.item[is_training], len(vocabulary), seed=recipe.seed)
     walk = Walk(events, visits, len(vocabulary.categories), vocabulary.item_category)
-    return Prepared(vocabulary, item_kinds(trained_on, vocabulary), table, visits, walk, horizon_of(log))
+    kinds = item_kinds(trained_on, vocabulary)
+    return Prepared(vocabulary, kinds, table, factors, visits, walk, horizon_of(log))
 
 
 def questions(prepared: Prepared, since_ms: int, until_ms: int, moment: Moment, most: int, seed: int) -> Questions:

@@ -25,6 +25,7 @@ from freshet.models.popularity import PopularityFeed
 from freshet.models.profiles import Index, ProfileReader
 from freshet.models.ranking import Ranker, Stand
 from freshet.models.sources.again import Again
+from freshet.models.sources.als import Als
 from freshet.models.sources.content import Content, KeptAlike
 from freshet.models.sources.covisits import CoVisits
 from freshet.models.sources.fed_rows import FedBaskets, FedRows
@@ -252,6 +253,7 @@ def _sources(
         New(now),
         Popular(now),
         Again(),
+        Als(artefact.factors()),
         Content(KeptAlike(lambda: live.likeness)),
         *learnt,
     )

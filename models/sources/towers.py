@@ -4,7 +4,6 @@ Up to `EXACT_UP_TO` items every one is compared: that is exact, needs no package
 neighbours is searched (HNSW, Malkov and Yashunin, TPAMI 2018). The figures are in docs/adr/0017-nearest-neighbours.md.
 """
 
-import zipfile
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from freshet.errors import FreshetError
 from freshet.models.best import best
+from freshet.models.npz import read_arrays
 from freshet.models.sources.source import Evidence, Floats, Found, each
 from freshet.models.user_state import NOTHING, Ints, UserState
 
@@ -55,11 +55,8 @@ class Towers:
         Raises:
             ValueError: the file is not what `write` writes.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**{name: file[name].astype(np.float32) for name in ("inputs", "items", "positions")})
-        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path.name} holds no two towers: {error}") from None
+        parts = read_arrays(path, "inputs", "items", "positions", what="two towers")
+        return cls(*(part.astype(np.float32) for part in parts))
 
 
 class Index(Protocol):

@@ -11,8 +11,10 @@ import pytest
 from freshet.errors import FreshetError
 from freshet.models import features
 from freshet.models.artefact import Artefact, default_folder, newest_version
+from freshet.models.factors import Factors
 from freshet.models.manifest import (
     COVISITS,
+    FACTORS,
     FILES,
     GRAPHS,
     ITEMS,
@@ -82,7 +84,7 @@ def test_a_graph_that_is_not_there_is_told_with_those_that_are(
         manifest.graph(precision)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, FACTORS])
 def test_a_flipped_byte_is_refused(name: str, artefact_folder: Path) -> None:
     content = bytearray((artefact_folder / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -91,11 +93,44 @@ def test_a_flipped_byte_is_refused(name: str, artefact_folder: Path) -> None:
         Artefact.load(artefact_folder)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, FACTORS])
 def test_a_missing_file_is_refused(name: str, artefact_folder: Path) -> None:
     (artefact_folder / name).unlink()
     with pytest.raises(FreshetError, match=f"has no readable {name}"):
         Artefact.load(artefact_folder)
+
+
+def test_the_factors_that_ship_are_those_of_the_model_s_items() -> None:
+    artefact = Artefact.load()
+    factors = artefact.factors()
+    assert len(factors.items) == len(artefact.vocabulary) + 1
+    assert np.isfinite(factors.items).all()
+    assert not factors.items[0].any()
+    assert factors.items[1:].any(axis=1).mean() > 0.99
+
+
+def test_a_model_that_was_trained_without_factors_works_without(
+    artefact_folder: Path, edit_manifest: EditManifest
+) -> None:
+    edit_manifest(lambda value: value["files"].pop(FACTORS))
+    assert not Artefact.load(artefact_folder).factors().items.any()
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        (lambda path: path.write_bytes(b"no npz"), r"als\.npz holds no factors"),
+        (Factors.none(3).write, "disagree on its items"),
+    ],
+)
+def test_factors_that_do_not_fit_are_refused(
+    write: Callable[[Path], Any], told: str, artefact_folder: Path, edit_manifest: EditManifest
+) -> None:
+    write(artefact_folder / FACTORS)
+    file = described(artefact_folder / FACTORS).model_dump()
+    edit_manifest(lambda value: value["files"].update({FACTORS: file}))
+    with pytest.raises(FreshetError, match=told):
+        Artefact.load(artefact_folder).factors()
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:

@@ -74,5 +74,5 @@ def test_a_table_survives_being_written(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "table.npz").write_bytes(b"PK nothing")
-    with pytest.raises(ValueError, match="not a co-visit table"):
+    with pytest.raises(ValueError, match="holds no co-visit table"):
         CovisitTable.read(tmp_path / "table.npz")
