@@ -216,10 +216,10 @@ class ListMaker:
         )
 
     def _store_hot(self, shop: Shop) -> None:
-        """Store the hot lists anew when popularity was read anew."""
+        """Store the hot lists anew when popularity was read anew; of the same counts the list that was made last stands."""
         if shop.popularity.generation == self._hot_generation:
             return
-        version = Version(shop.popularity.latest, shop.popularity.generation)
+        version = Version(shop.popularity.latest, self._now_ms())
         for place in self._places:
             if items := hot_items(shop, place.placement.length, self._now_ms()):
                 hot = self._stamped(place, Places.of(items), "hot", version)

@@ -174,6 +174,18 @@ def test_the_hot_list_is_what_happens_most_now(
     assert (hot["subject"], hot["tier"]) == ("", "hot")
 
 
+def test_a_worker_that_starts_anew_replaces_the_hot_list_of_the_one_before(
+    list_maker: MakeListMaker, server: RedisServer, store: redis.Redis, known: Sequence[str]
+) -> None:
+    put_item(store, known[0], 1.0)
+    list_maker()
+    first = json.loads(store.get(Hot("home").encode()))
+    list_maker()
+    second = json.loads(store.get(Hot("home").encode()))
+    assert first["as_of"] == second["as_of"] == NOW
+    assert int(second["version"].split("-")[1]) > int(first["version"].split("-")[1])
+
+
 def put_item(store: redis.Redis, item: str, events: float, *, as_of: int = NOW) -> None:
     features = {"item_events_ewma_1h": double(events), "item_events_ewma_24h": double(events)}
     put(store, "item_popularity", {"item_id": item}, features, as_of=as_of)
