@@ -91,12 +91,13 @@ def horizon_of(log: pd.DataFrame) -> int:
 
 def prepare(log: pd.DataFrame, split: Split, recipe: Recipe) -> Prepared:
     """Build the vocabulary, the co-visit table and the factors from the training window alone, and number all events."""
-    trained_on = log[log["at"] < to_ms(split.validation)]
+    until_ms = to_ms(split.validation)
+    trained_on = log[log["at"] < until_ms]
     vocabulary = build_vocabulary(trained_on, recipe.least_baskets)
     events = to_events(log, vocabulary)
     visits = to_visits(events)
-    table = learn_covisits(events, visits, len(vocabulary), to_ms(split.validation))
-    is_training = events.at < to_ms(split.validation)
+    table = learn_covisits(events, visits, len(vocabulary), until_ms)
+    is_training = events.at < until_ms
     factors = learn_factors(events.user[is_training], events.item[is_training], len(vocabulary), seed=recipe.seed)
     walk = Walk(events, visits, len(vocabulary.categories), vocabulary.item_category)
     kinds = item_kinds(trained_on, vocabulary)

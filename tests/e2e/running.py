@@ -24,9 +24,15 @@ def until(look: Callable[[], Any], what: str, timeout_s: float = 600.0, poll_s: 
 
 def is_running(flink: Cluster, name: str) -> bool:
     """Tell whether every task of a job runs."""
+    return all(vertex["status"] == "RUNNING" for vertex in vertices(flink, name))
+
+
+def vertices(flink: Cluster, name: str) -> list[dict[str, Any]]:
+    """Return what Flink tells of each step of a job."""
     job = flink.live(name)
     assert job is not None, f"job {name} has ended"
-    return all(vertex["status"] == "RUNNING" for vertex in flink.get(f"/jobs/{job.id}")["vertices"])
+    found: list[dict[str, Any]] = flink.get(f"/jobs/{job.id}")["vertices"]
+    return found
 
 
 def restarts(flink: Cluster, name: str) -> int:

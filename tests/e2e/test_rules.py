@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from builders import FEATURE_REPO, an_interaction
-from e2e.running import cancel, is_running, until
+from e2e.running import cancel, is_running, until, vertices
 from freshet.lists import ListReader
 from freshet.models.artefact import Artefact
 from freshet.replay.produce import produce
@@ -58,10 +58,8 @@ def ruled(
 def has_read(cluster: Cluster, settings: Settings, item: str) -> bool:
     """Send an event and tell whether one has been read: what comes before the job knows the topic's end is not for it."""
     sends(settings, "user-before", "view", [item])
-    job = cluster.live("rules")
-    assert job is not None, "job rules has ended"
-    vertices = cluster.get(f"/jobs/{job.id}")["vertices"]
-    return any(one["metrics"]["write-records"] for one in vertices if one["name"].startswith("Source: KafkaSource"))
+    sources = (one for one in vertices(cluster, "rules") if one["name"].startswith("Source: KafkaSource"))
+    return any(one["metrics"]["write-records"] for one in sources)
 
 
 def quick_rules(folder: Path) -> Path:
